@@ -1,0 +1,74 @@
+"""The notebook's functions without its training, and the checks that nbval leaves out."""
+import ast
+import base64
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import nbformat
+import numpy as np
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK = ROOT / "lab7_autoencoder.ipynb"
+SETUP_CELLS = {"imports", "import-keras", "parameters"}
+
+
+def figures(outputs):
+    """Return the PNG figures among a cell's outputs as RGB arrays."""
+    pngs = [o["data"]["image/png"] for o in outputs if "image/png" in o.get("data", {})]
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")) for png in pngs]
+
+
+def is_blank(figure):
+    """Say whether an RGB array has fewer than 1 % of pixels that differ from its corner."""
+    return np.mean((figure != figure[0, 0]).any(axis=-1)) < 0.01
+
+
+def check_figures(cell, fresh):
+    """Require fresh outputs to have as many figures, of the same size, as the stored cell; none blank."""
+    stored_sizes = [figure.shape for figure in figures(cell.outputs)]
+    new = figures(fresh)
+    assert [figure.shape for figure in new] == stored_sizes, f"cell {cell.id}: number or size of figures differs"
+    assert not any(map(is_blank, new)), f"cell {cell.id}: a figure is blank"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Around every nbval cell: wait longer for outputs, refuse stripped cells, look at the figures."""
+    for item in items:
+        if type(item).__name__ == "IPyNbCell":
+            item.output_timeout = 120
+            item.runtest = checked(item)
+
+
+def checked(item):
+    run = item.runtest
+
+    def runtest():
+        assert item.cell.execution_count is not None, f"cell {item.cell.id} was never executed: refresh the notebook"
+        run()
+        check_figures(item.cell, item.test_outputs)
+
+    return runtest
+
+
+@pytest.fixture(scope="session")
+def notebook():
+    return nbformat.read(NOTEBOOK, as_version=4)
+
+
+@pytest.fixture(scope="session")
+def lab(notebook):
+    """The notebook's imports, parameters, functions and classes; nothing is loaded or trained."""
+    space = {"__name__": "lab"}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            tree = ast.parse(TransformerManager().transform_cell(cell.source))
+            if cell.id not in SETUP_CELLS:
+                tree.body = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+                             or isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper()]
+            exec(compile(tree, cell.id, "exec"), space)
+    return SimpleNamespace(**space)

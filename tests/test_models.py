@@ -1,0 +1,49 @@
+"""Are the encoder and the decoder the lab's?"""
+import keras
+import numpy as np
+import pytest
+
+
+def dense_layers(model):
+    return [(layer.units, layer.activation.__name__) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 32])
+def test_encoder_layers(lab, n):
+    model = lab.encoder(n)
+    assert [type(layer).__name__ for layer in model.layers] == ["Flatten", "Dense", "Dense", "Dense"]
+    assert dense_layers(model) == [(200, "relu"), (200, "relu"), (n, "tanh")]
+    assert model.count_params() == 785 * 200 + 201 * 200 + 201 * n
+
+
+@pytest.mark.parametrize("n", [1, 2, 8, 32])
+def test_decoder_mirrors_encoder(lab, n):
+    model = lab.decoder(n)
+    assert [type(layer).__name__ for layer in model.layers] == ["Dense", "Dense", "Dense", "Reshape"]
+    assert dense_layers(model) == [(200, "relu"), (200, "relu"), (784, "relu")]
+    assert dense_layers(model)[:2] == dense_layers(lab.encoder(n))[:2][::-1]
+    assert model.count_params() == (n + 1) * 200 + 201 * 200 + 201 * 784
+
+
+def test_ranges_and_shapes(lab):
+    rng = np.random.default_rng(0)
+    codes = lab.predict(lab.encoder(2), rng.uniform(0, 1, (50, 28, 28, 1)) * 100)
+    assert codes.shape == (50, 2) and np.abs(codes).max() <= 1 and codes.min() < 0
+    images = lab.predict(lab.decoder(2), rng.uniform(-1, 1, (50, 2)))
+    assert images.shape == (50, 28, 28, 1) and images.min() == 0 and images.max() > 0
+
+
+@pytest.mark.parametrize("build", ["encoder", "decoder"])
+@pytest.mark.parametrize("n", [0, -1, 2.0, "2", None, True, np.int64(2)])
+def test_bad_code_size(lab, build, n):
+    with pytest.raises(ValueError, match="Rozmiar kodu musi być liczbą całkowitą") as error:
+        getattr(lab, build)(n)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("build, shape", [("encoder", (5, 28, 28, 1)), ("decoder", (5, 2))])
+def test_save_and_load(lab, tmp_path, build, shape):
+    model, x = getattr(lab, build)(2), np.random.default_rng(0).uniform(0, 1, shape)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(lab.predict(model, x), lab.predict(loaded, x))

@@ -1,0 +1,47 @@
+"""Does the README tell the truth?"""
+import re
+
+import pytest
+
+from conftest import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def table_rows(text):
+    """Return the rows of a Markdown table as lists of cells."""
+    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines()
+            if line.startswith("|") and not re.match(r"\|[ :|-]+\|$", line)]
+
+
+def stored_table(notebook, cell_id):
+    cell = next(cell for cell in notebook.cells if cell.id == cell_id)
+    return {row[0]: row[-1] for out in cell.outputs if "text/markdown" in out.get("data", {})
+            for row in table_rows(out["data"]["text/markdown"])[1:]}
+
+
+def test_result_table_is_the_notebooks(notebook):
+    mse, accuracy = stored_table(notebook, "test-mse"), stored_table(notebook, "accuracy")
+    results = README[README.index("| Metoda |"):].split("\n\n")[0]
+    assert {row[0]: row[1:] for row in table_rows(results)[1:]} == {
+        "średni obraz": [mse["średni obraz"], "–"],
+        "PCA, 2 składowe": [mse["PCA, składowe: 2"], accuracy["kody PCA"]],
+        "**autoenkoder**": [f"**{mse['autoenkoder']}**", f"**{accuracy['kody autoenkodera']}**"],
+    }
+
+
+@pytest.mark.parametrize("file", [".ci/run", ".github/workflows/test.yml"])
+def test_ci_runs_the_readmes_test_command(file):
+    command = next(line for line in README.splitlines() if "pytest" in line and line.startswith("python3"))
+    assert command in (ROOT / file).read_text(encoding="utf-8")
+
+
+def test_english_part_has_the_same_commands():
+    polish, english = README.split("## In English")
+    commands = re.findall(r"^python3 -m venv.*$", polish, flags=re.M)
+    assert len(commands) == 2 and re.findall(r"^python3 -m venv.*$", english, flags=re.M) == commands
+
+
+def test_pictures_exist():
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
+    assert pictures and all((ROOT / picture).is_file() for picture in pictures)
