@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from types import SimpleNamespace
 
+import matplotlib
 import nbformat
 import numpy as np
 import pytest
@@ -27,12 +28,23 @@ def is_blank(figure):
     return np.mean((figure != figure[0, 0]).any(axis=-1)) < 0.01
 
 
-def check_figures(cell, fresh):
-    """Require fresh outputs to have as many figures, of the same size, as the stored cell; none blank."""
-    stored_sizes = [figure.shape for figure in figures(cell.outputs)]
-    new = figures(fresh)
-    assert [figure.shape for figure in new] == stored_sizes, f"cell {cell.id}: number or size of figures differs"
-    assert not any(map(is_blank, new)), f"cell {cell.id}: a figure is blank"
+def palette(figure, least_share):
+    """Return which of tab10's colours cover at least this share of an RGB array."""
+    colours = (np.array(matplotlib.colormaps["tab10"].colors) * 255).round().astype(int)
+    shares = [np.mean(np.abs(figure.astype(int) - colour).max(axis=-1) < 12) for colour in colours]
+    return {number for number, share in enumerate(shares) if share >= least_share}
+
+
+def check_outputs(cell, fresh):
+    """Require fresh outputs without stderr and with the stored cell's figures: number, size, ink and colours."""
+    stderr = "".join(out.text for out in fresh if out.get("name") == "stderr")
+    assert not stderr, f"cell {cell.id}: writes to stderr: {stderr[:300]}"
+    stored, new = figures(cell.outputs), figures(fresh)
+    assert [f.shape for f in new] == [f.shape for f in stored], f"cell {cell.id}: number or size of figures differs"
+    for old_figure, new_figure in zip(stored, new):
+        assert not is_blank(new_figure), f"cell {cell.id}: a figure is blank"
+        missing = palette(old_figure, 0.002) - palette(new_figure, 0.0002)
+        assert not missing, f"cell {cell.id}: a figure lost colours {sorted(missing)} of tab10"
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,7 +62,7 @@ def checked(item):
     def runtest():
         assert item.cell.execution_count is not None, f"cell {item.cell.id} was never executed: refresh the notebook"
         run()
-        check_figures(item.cell, item.test_outputs)
+        check_outputs(item.cell, item.test_outputs)
 
     return runtest
 
