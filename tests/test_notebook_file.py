@@ -50,6 +50,7 @@ def test_links_resolve(notebook):
     anchors = {title.strip().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, flags=re.M)}
     links = {urllib.parse.unquote(link) for link in re.findall(r"\]\(#([^)]+)\)", text)}
     assert links and links <= anchors, links - anchors
+    assert all(map(str.isascii, links)), "JupyterLab does not follow links with Polish letters"
 
 
 def test_outputs_name_no_machine(code_cells):
