@@ -3,6 +3,7 @@ import http.client
 import socket
 import time
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,6 +151,19 @@ def test_silent_network_ends_in_time(lab, tmp_path, monkeypatch):
         data, fault = lab.load_data()
         assert time.monotonic() - start < 16
     assert data == "stand-in" and "milczy" in fault
+
+
+@pytest.mark.skipif(Path("/tmp/.keras/datasets/mnist.npz").exists(), reason="Keras has MNIST in its fallback folder")
+def test_unwritable_keras_home(lab, tmp_path, monkeypatch):
+    """Keras then uses its fallback folder; a refused connection still gives the stand-in."""
+    (tmp_path / "file").write_text("a file, not a folder")
+    monkeypatch.delenv("MNIST_NPZ", raising=False)
+    monkeypatch.setitem(lab.load_data.__globals__, "stand_in", lambda: "stand-in")
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "file" / "keras"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file" / "keras"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    data, fault = lab.load_data()
+    assert data == "stand-in" and "refused" in fault
 
 
 def test_stand_in(lab):
