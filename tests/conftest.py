@@ -72,15 +72,22 @@ def notebook():
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
-@pytest.fixture(scope="session")
-def lab(notebook):
-    """The notebook's imports, parameters, functions and classes; nothing is loaded or trained."""
+def load_lab(notebook, whole_cells=frozenset()):
+    """Return the notebook's imports, parameters, functions and classes; nothing is loaded or trained.
+
+    whole_cells: ids of further cells to execute as they stand.
+    """
     space = {"__name__": "lab"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             tree = ast.parse(TransformerManager().transform_cell(cell.source))
-            if cell.id not in SETUP_CELLS:
+            if cell.id not in SETUP_CELLS | whole_cells:
                 tree.body = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
                              or isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper()]
             exec(compile(tree, cell.id, "exec"), space)
     return SimpleNamespace(**space)
+
+
+@pytest.fixture(scope="session")
+def lab(notebook):
+    return load_lab(notebook)

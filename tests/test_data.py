@@ -1,8 +1,11 @@
 """Does the data function keep its contract? Only the network is faked."""
 import http.client
+import http.server
 import socket
+import threading
 import time
 import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -139,12 +142,55 @@ def test_damaged_cache_is_an_error_even_without_network(lab, keras_fails, tmp_pa
         lab.load_data()
 
 
-def test_silent_network_ends_in_time(lab, tmp_path, monkeypatch):
-    """A server that accepts the connection and never answers; the real Keras download."""
+@pytest.fixture
+def set_keras_home(lab, monkeypatch):
+    """Let Keras's real loader use the given folder and new network settings; the stand-in is a marker."""
     monkeypatch.delenv("MNIST_NPZ", raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)  # it remembers the proxy settings of its first use
     monkeypatch.setitem(lab.load_data.__globals__, "stand_in", lambda: "stand-in")
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def set_to(folder):
+        monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(folder))
+        monkeypatch.setenv("KERAS_HOME", str(folder))
+
+    return set_to
+
+
+class HalfAFile(http.server.BaseHTTPRequestHandler):
+    """Promises a megabyte and sends half of it; then it hangs up, or falls silent for 5 s."""
+    silence = 0
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "1000000")
+        self.end_headers()
+        self.wfile.write(b"x" * 500_000)
+        self.wfile.flush()
+        time.sleep(self.silence)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize("silence", [0, 5])
+def test_download_that_breaks_off(lab, tmp_path, set_keras_home, monkeypatch, silence):
+    """Keras's real download from a local server; a second attempt must not find a damaged copy."""
+    set_keras_home(tmp_path)
+    monkeypatch.setattr(HalfAFile, "silence", silence)
+    monkeypatch.setattr(lab.load_keras_mnist, "__defaults__", (2,))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), HalfAFile) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", lambda url, *rest: urllib.request.urlretrieve(
+            f"http://127.0.0.1:{server.server_address[1]}", *rest))
+        for _ in range(2):
+            data, fault = lab.load_data()
+            assert data == "stand-in" and ("milczy" if silence else "retrieval incomplete") in fault
+        server.shutdown()
+
+
+def test_silent_network_ends_in_time(lab, tmp_path, set_keras_home, monkeypatch):
+    """A server that accepts the connection and never answers; the real Keras download."""
+    set_keras_home(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as server:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.getsockname()[1]}")
         start = time.monotonic()
@@ -154,13 +200,10 @@ def test_silent_network_ends_in_time(lab, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(Path("/tmp/.keras/datasets/mnist.npz").exists(), reason="Keras has MNIST in its fallback folder")
-def test_unwritable_keras_home(lab, tmp_path, monkeypatch):
+def test_unwritable_keras_home(lab, tmp_path, set_keras_home, monkeypatch):
     """Keras then uses its fallback folder; a refused connection still gives the stand-in."""
     (tmp_path / "file").write_text("a file, not a folder")
-    monkeypatch.delenv("MNIST_NPZ", raising=False)
-    monkeypatch.setitem(lab.load_data.__globals__, "stand_in", lambda: "stand-in")
-    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path / "file" / "keras"))
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "file" / "keras"))
+    set_keras_home(tmp_path / "file" / "keras")
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     data, fault = lab.load_data()
     assert data == "stand-in" and "refused" in fault

@@ -47,3 +47,33 @@ def test_save_and_load(lab, tmp_path, build, shape):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(lab.predict(model, x), lab.predict(loaded, x))
+
+
+def test_atlas_tiles_start_at_the_top_left(lab):
+    codes = lab.grid_codes(4).reshape(4, 4, 2)
+    np.testing.assert_allclose(codes[0, 0], [-0.75, 0.75])
+    np.testing.assert_allclose(codes[0, 3], [0.75, 0.75])
+    np.testing.assert_allclose(codes[3, 0], [-0.75, -0.75])
+
+
+def test_atlas_counts_codes_in_the_tile_around_them(lab):
+    grid = lab.grid_codes(4)
+    for number, code in enumerate(grid):
+        counts = lab.tile_counts(np.array([code + 0.1, code - 0.1]), 4)
+        assert counts.ravel()[number] == counts.sum() == 2
+
+
+def test_predict_keeps_order_and_shape(lab):
+    double = lab.keras.Sequential([lab.keras.Input((3,)), lab.layers.Rescaling(2.0)])
+    x = np.arange(36_000, dtype="float32").reshape(12_000, 3)  # more than one part
+    np.testing.assert_array_equal(lab.predict(double, x), 2 * x)
+
+
+@pytest.mark.parametrize("value", ["3", "1"])
+def test_notebook_refuses_a_code_that_is_not_a_plane(notebook, value):
+    source = next(cell.source for cell in notebook.cells if cell.id == "parameters")
+    changed = source.replace("CODE_SIZE = 2 ", f"CODE_SIZE = {value} ")
+    assert changed != source
+    with pytest.raises(ValueError, match="CODE_SIZE musi wynosić 2") as error:
+        exec(changed, {"xla_works": lambda: False})
+    assert "\n" not in str(error.value)

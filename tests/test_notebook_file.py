@@ -6,9 +6,9 @@ import pytest
 
 from conftest import NOTEBOOK, figures, is_blank
 
-IGNORED_OUTPUT = {"load", "training", "test-mse", "gauges", "accuracy", "conclusions"}
-FIGURES = {"examples", "loss-curves", "reconstructions", "digit-mse", "latent-plane", "random-grid", "random-plane",
-           "confusion", "atlas", "random-classes"}
+IGNORED_OUTPUT = {"load", "training", "gauges", "scoreboard", "conclusions", "dimensions"}
+FIGURES = {"examples", "loss-curves", "reconstructions", "digit-mse", "latent-plane", "confusion", "random-grid",
+           "random-plane", "atlas", "hardest", "path", "dimensions-plot", "explore"}
 
 
 @pytest.fixture(scope="module")
