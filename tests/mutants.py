@@ -25,7 +25,7 @@ MUTANTS = {
     "20 units": ("parameters", "HIDDEN_UNITS = 200", "HIDDEN_UNITS = 20", {"test_encoder_layers"}),
     "no division by 255": ("split", "images, 255", "images, 1", {"split"}),
     "test labels shuffled": ("split", "labels_test\n", "np.random.default_rng(0).permutation(labels_test)\n", {"checks"}),
-    "no training": ("training", "EPOCHS", "0", {"loss-curves"}),
+    "no training": ("training", "EPOCHS", "0", {"training"}),
     "encoder without its weights": ("train", "return enc,", "return encoder(n),", {"checks"}),
     "random codes from the test set": ("random-grid", r"rng\.uniform.*", "codes_test[:RANDOM_CODES]", {"random-grid"}),
     "originals as reconstructions": ("predictions", r"predict\(dec, codes_test\)", "x_test", {"checks"}),

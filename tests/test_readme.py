@@ -1,4 +1,5 @@
 """Does the README tell the truth?"""
+import base64
 import re
 
 import pytest
@@ -37,3 +38,9 @@ def test_english_part_has_the_same_commands():
 def test_pictures_exist():
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
     assert pictures and all((ROOT / picture).is_file() for picture in pictures)
+
+
+def test_atlas_is_the_notebooks(notebook):
+    cell = next(cell for cell in notebook.cells if cell.id == "atlas")
+    stored = [out["data"]["image/png"] for out in cell.outputs if "image/png" in out.get("data", {})]
+    assert [base64.b64decode(png) for png in stored] == [(ROOT / "tests" / "atlas.png").read_bytes()]
