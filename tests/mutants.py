@@ -30,7 +30,7 @@ MUTANTS = {
     "random codes from the test set": ("random-grid", r"rng\.uniform.*", "codes_test[:RANDOM_CODES]", {"random-grid"}),
     "originals as reconstructions": ("predictions", r"predict\(dec, codes_test\)", "x_test", {"checks"}),
     "scatter without labels": ("draw-plane", r"c=labels, cmap=\S+ vmin=\S+ vmax=\S+", 'color="gray",', {"latent-plane"}),
-    "labels all the same": ("latent-plane", "codes_test, y_test", "codes_test, 0 * y_test", {"latent-plane"}),
+    "labels all the same": ("latent-plane", "codes_test, y_test", "codes_test, 0 * y_test", {"checks"}),
     "figure not drawn": ("loss-curves", r"show\(.*", "plt.close(figure)", {"loss-curves"}),
     "blank figure": ("digit-mse", r"(?s)figure, ax.*", 'figure = plt.figure(figsize=(10, 3.2))\nshow(figure, "x")', {"digit-mse"}),
     "warning on stderr": ("training", "^", 'import warnings\nwarnings.warn("extra")\n', {"training"}),
