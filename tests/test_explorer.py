@@ -16,8 +16,8 @@ def move(lab, monkeypatch):
     monkeypatch.setitem(space, "codes_test", rng.uniform(-1, 1, (200, 2)).astype("float32"))
     monkeypatch.setitem(space, "y_test", np.resize(np.arange(10, dtype="uint8"), 200))
     figure, move = lab.explorer((0, 0))
-    yield figure, move
-    lab.plt.close(figure)
+    lab.plt.close(figure)  # the notebook closes it too, so that it is not shown twice
+    return figure, move
 
 
 def test_picture_follows_the_code(move):
