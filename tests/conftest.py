@@ -1,9 +1,12 @@
-"""The notebook's functions without its training, and the checks that nbval leaves out."""
+"""The notebook's functions without its training, one short execution of its cells, and the checks that nbval leaves out."""
 import ast
 import base64
+import contextlib
 import io
+import re
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import matplotlib
 import nbformat
@@ -14,7 +17,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "lab7_autoencoder.ipynb"
-SETUP_CELLS = {"imports", "import-keras", "parameters"}
+SETUP_CELLS = {"imports", "parameters"}
 
 
 def figures(outputs):
@@ -68,8 +71,14 @@ def checked(item):
 
 
 @pytest.fixture(scope="session")
-def notebook():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def notebook(pytestconfig):
+    """The notebook; tests/mutants.py puts a changed one in its place."""
+    return getattr(pytestconfig, "changed_notebook", None) or nbformat.read(NOTEBOOK, as_version=4)
+
+
+def plain_python(cell):
+    """Return a code cell's source with IPython's magic commands as function calls."""
+    return TransformerManager().transform_cell(cell.source)
 
 
 def load_lab(notebook, whole_cells=frozenset()):
@@ -80,7 +89,7 @@ def load_lab(notebook, whole_cells=frozenset()):
     space = {"__name__": "lab"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            tree = ast.parse(TransformerManager().transform_cell(cell.source))
+            tree = ast.parse(plain_python(cell))
             if cell.id not in SETUP_CELLS | whole_cells:
                 tree.body = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))
                              or isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper()]
@@ -91,3 +100,68 @@ def load_lab(notebook, whole_cells=frozenset()):
 @pytest.fixture(scope="session")
 def lab(notebook):
     return load_lab(notebook)
+
+
+class Run:
+    """The notebook's code cells, executed in this process on a part of the data, with a short training.
+
+    space: the cells' variables. shown: for each cell a list of (object, metadata) that it displayed.
+    printed: for each cell the text that it printed. The cells' own claims hold here too.
+    """
+
+    IMAGES = {"train": 12_000, "test": 2_500}
+    PARAMETERS = {"EPOCHS": "40", "STEPS_PER_EXECUTION": "40", "VALID_SIZE": "2_000", "DIMENSIONS": "(2, 4)"}
+
+    def __init__(self, notebook, folder):
+        self.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        self.space = {"__name__": "lab", "get_ipython": MagicMock()}
+        self.folder = folder
+        self.shown, self.printed = {}, {}
+        self.execute(self.cells)
+
+    def execute(self, cells):
+        """Execute code cells, with the variables that are there."""
+        for cell in cells:
+            self.now, self.shown[cell.id], output = cell.id, [], io.StringIO()
+            with contextlib.redirect_stdout(output), contextlib.chdir(self.folder):
+                exec(compile(self.shortened(cell), cell.id, "exec"), self.space)
+            self.printed[cell.id] = output.getvalue()
+            self.space["display"] = self.display
+            if cell.id == "load":
+                self.keep_a_part()
+
+    def display(self, thing, metadata=None, **options):
+        """Stand for IPython's display."""
+        self.shown[self.now].append((thing, metadata))
+        return MagicMock()
+
+    def shortened(self, cell):
+        source = plain_python(cell)
+        if cell.id == "parameters":
+            for name, value in self.PARAMETERS.items():
+                source, count = re.subn(rf"^{name} = [^#\n]*", f"{name} = {value}  ", source, flags=re.M)
+                assert count == 1, f"no parameter {name}"
+        return source
+
+    def keep_a_part(self):
+        """Keep a random part of the images, the same each time."""
+        rng = np.random.default_rng(0)
+        for part, count in self.IMAGES.items():
+            images, labels = self.space[f"images_{part}"], self.space[f"labels_{part}"]
+            chosen = rng.choice(len(images), count, replace=False)
+            self.space[f"images_{part}"], self.space[f"labels_{part}"] = images[chosen], labels[chosen]
+
+    def figure(self, cell_id):
+        """Return the one figure that a cell has shown."""
+        (figure, metadata), = [item for item in self.shown[cell_id] if hasattr(item[0], "axes")]
+        assert len(metadata["image/png"]["alt"]) > 20
+        return figure
+
+    def __getattr__(self, name):
+        return self.space[name]
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig, notebook, tmp_path_factory):
+    """One execution for all tests; tests/mutants.py puts a changed one in its place."""
+    return getattr(pytestconfig, "changed_run", None) or Run(notebook, tmp_path_factory.mktemp("run"))

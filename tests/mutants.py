@@ -1,92 +1,238 @@
-"""Break the notebook on purpose, one change at a time, and require the suite to notice.
+"""Break the notebook on purpose, one change at a time, and require the right test or cell to notice.
 
 Run by hand: .venv/bin/python tests/mutants.py [name ...]. It shows a line per change; it ends with 1 if a change
-survives, is caught by something else than expected, or the unchanged notebook fails. The training is shortened:
-12 epochs are enough for the unchanged notebook to pass.
+survives, is caught only by something else than expected, or the unchanged notebook fails.
+
+The notebook is executed once in this process (see Run in conftest.py). A change then executes only the cells that it
+can reach: its own, and those that use a name which a reached cell defines. What only nbval can see (outputs, warnings,
+missing figures) runs under nbval, on a copy that ends with the changed cell, after 12 epochs of training.
 """
+import ast
+import contextlib
+import copy
+import io
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOK = "lab7_autoencoder.ipynb"
-SHORT = [("parameters", r"\nEPOCHS = \d+", "\nEPOCHS = 12"), ("parameters", r"DIMENSIONS = \(.*\)", "DIMENSIONS = (2, 4)")]
-UNIT_TESTS = ["tests/test_models.py", "tests/test_explorer.py", "tests/test_notebook_file.py"]
+import nbformat
+import pytest
 
-# name: (cell, pattern, replacement, the tests or cells of which one must fail)
-MUTANTS = {
-    "tanh -> sigmoid": ("encoder", '"tanh"', '"sigmoid"', {"test_encoder_layers"}),
-    "ReLU output -> linear": ("decoder", '"relu", name="pixels"', '"linear", name="pixels"', {"test_decoder_mirrors_encoder"}),
-    "hidden layer dropped": ("encoder", r".*hidden_2.*\n", "", {"test_encoder_layers"}),
-    "20 units": ("parameters", "HIDDEN_UNITS = 200", "HIDDEN_UNITS = 20", {"test_encoder_layers"}),
-    "no division by 255": ("split", "images, 255", "images, 1", {"split"}),
-    "test labels shuffled": ("split", "labels_test\n", "np.random.default_rng(0).permutation(labels_test)\n", {"checks"}),
-    "no training": ("training", "EPOCHS", "0", {"training"}),
-    "encoder without its weights": ("train", "return enc,", "return encoder(n),", {"checks"}),
-    "random codes from the test set": ("random-grid", r"rng\.uniform.*", "codes_test[:RANDOM_CODES]", {"random-grid"}),
-    "originals as reconstructions": ("predictions", r"predict\(dec, codes_test\)", "x_test", {"checks"}),
-    "scatter without labels": ("draw-plane", r"c=labels, cmap=\S+ vmin=\S+ vmax=\S+", 'color="gray",', {"latent-plane"}),
-    "labels all the same": ("latent-plane", "codes_test, y_test", "codes_test, 0 * y_test", {"checks"}),
-    "figure not drawn": ("loss-curves", r"show\(.*", "plt.close(figure)", {"loss-curves"}),
-    "blank figure": ("digit-mse", r"(?s)figure, ax.*", 'figure = plt.figure(figsize=(10, 3.2))\nshow(figure, "x")', {"digit-mse"}),
-    "warning on stderr": ("training", "^", 'import warnings\nwarnings.warn("extra")\n', {"training"}),
-    "validation set from the test set": ("split", r"\Z", "\nx_valid, y_valid = x_test[:VALID_SIZE], y_test[:VALID_SIZE]", {"checks"}),
-    "test set watched in training": ("train", r"validation_data=\(x_valid, x_valid\)", "validation_data=(x_test, x_test)", {"checks"}),
-    "classifier on pixels": ("train-classifier", r"\(codes_train, y_train\)", "(flat(x_train), y_train)", {"train-classifier"}),
-    "no mean-image bias": ("autoencoder", r".*bias\.assign.*\n", "", {"checks"}),
-    "atlas upside down": ("atlas-grid", r"ticks\[::-1\]", "ticks", {"test_atlas_tiles_start_at_the_top_left"}),
-    "atlas shading upside down": ("atlas-grid", r"-codes\[:, 1\]", "codes[:, 1]", {"test_atlas_counts_codes_in_the_tile_around_them"}),
-    "scoreboard of another model": ("scoreboard", r"train_classifier\(flat\(x_train\)", "train_classifier(flat(1 - x_train)", {"checks"}),
-    "easiest digits as hardest": ("hardest", r"\[:-13:-1\]", "[:12]", {"hardest"}),
-    "dimensions ignored": ("dimensions", r"train\(n, ", "train(2, ", {"dimensions-plot"}),
-    "explorer's picture stands still": ("explorer", r".*image\.set_data.*\n", "", {"test_picture_follows_the_code"}),
-    "loaded model is another one": ("save", r"keras\.models\.load_model\(file\)", "keras.models.clone_model(model)", {"save"}),
+from conftest import NOTEBOOK, ROOT, Run, plain_python
+
+SHORT = {"EPOCHS": "12", "DIMENSIONS": "(2, 4)"}
+
+# By unit tests, with the changed notebook. name: (cell, pattern, replacement, the test or cell that must fail)
+MODELS = {
+    "tanh -> sigmoid": ("encoder", '"tanh"', '"sigmoid"', "test_encoder_layers"),
+    "ReLU output -> linear": ("decoder", '"relu", name="pixels"', '"linear", name="pixels"', "test_decoder_mirrors_encoder"),
+    "hidden layer dropped": ("encoder", r".*hidden_2.*\n", "", "test_encoder_layers"),
+    "20 units": ("parameters", "HIDDEN_UNITS = 200", "HIDDEN_UNITS = 20", "test_encoder_layers"),
+    "no mean-image bias": ("autoencoder", r".*bias\.assign.*\n", "", "test_output_bias_starts_at_the_mean_image"),
+    "dead pixels stay dead": ("dead-pixels", r"pixels\.bias\.assign.*", "pass", "test_dead_pixels_are_found_and_revived"),
+    "living pixels revived": ("dead-pixels", r"np\.where\(dead, 0,", "np.where(dead, 0, 0 *", "test_dead_pixels_are_found_and_revived"),
+    "no warm-up": ("schedule", r"WARMUP \* steps", "0 * steps", "test_learning_rate_warms_up_and_ends_at_zero"),
+    "atlas upside down": ("atlas-grid", r"ticks\[::-1\]", "ticks", "test_atlas_tiles_start_at_the_top_left"),
+    "atlas shading upside down": ("atlas-grid", r"-codes\[:, 1\]", "codes[:, 1]", "test_atlas_counts_codes_in_the_tile_around_them"),
+    "predict forgets a part": ("dead-pixels", r"(np\.array_split\(x, -\(-len\(x\) // 5_000\)\))", r"\1[:1]", "test_predict_keeps_order_and_shape"),
+    "explorer's picture stands still": ("explorer", r".*image\.set_data.*\n", "", "test_picture_follows_the_code"),
+    "a line too wide": ("loss-curves", r"\Z", "\n#" + 100 * "x", "test_lines_fit_the_window"),
 }
+# By the notebook's own claims and by tests/test_figures.py.
+FIGURES = {
+    "no training": ("training", "EPOCHS", "1", "digit-mse"),
+    "validation set from the test set": ("split", r'check\(', "x_valid, y_valid = x_test[:VALID_SIZE], y_test[:VALID_SIZE]\ncheck(", "split"),
+    "encoder without its weights": ("train", r"return enc,", "return encoder(n),", "digit-mse"),
+    "test set watched in training": ("train", r"validation_data=\(x_valid, x_valid\)", "validation_data=(x_test, x_test)", "test_loss_curves"),
+    "labels shuffled": ("examples", "y_train ==", "y_train[::-1] ==", "test_examples_are_training_images_of_the_digit_above"),
+    "examples transposed": ("show-images", r"image\[\.\.\., 0\]", "image[..., 0].T", "test_examples_are_training_images_of_the_digit_above"),
+    "examples from the test set": ("examples", r"np.flatnonzero\(y_train(.*\n.*)x_train", r"np.flatnonzero(y_test\1x_test", "test_examples_are_training_images_of_the_digit_above"),
+    "captions of the neighbour": ("examples", r"captions=range\(10\)", "captions=range(1, 11)", "test_examples_are_training_images_of_the_digit_above"),
+    "images too dark": ("show-images", "vmin=0, vmax=1", "vmin=0, vmax=0.5", "test_examples_are_training_images_of_the_digit_above"),
+    "loss curves exchanged": ("loss-curves", r'\("loss", "trening"\), \("val_loss", "walidacja"\)', '("val_loss", "trening"), ("loss", "walidacja")', "test_loss_curves"),
+    "epochs from zero": ("loss-curves", r"range\(1, EPOCHS \+ 1\)", "range(EPOCHS)", "test_loss_curves"),
+    "originals as reconstructions": ("predictions", r"predict\(dec, codes_test\)", "x_test", "test_reconstructions"),
+    "rows exchanged": ("reconstructions", r"reconstructions\[chosen\], pca_reconstructions\[chosen\]", "pca_reconstructions[chosen], reconstructions[chosen]", "test_reconstructions"),
+    "reconstructions of the neighbour": ("reconstructions", r" reconstructions\[chosen\]", " reconstructions[chosen + 1]", "test_reconstructions"),
+    "PCA on test images": ("predictions", r"fit\(flat\(x_train\)\)", "fit(flat(x_test))", "test_reconstructions"),
+    "bars of the next digit": ("digit-mse", "y_test == digit", "y_test == (digit + 1) % 10", "test_digit_errors"),
+    "bars under the wrong name": ("digit-mse", r'"średni obraz": image_mse\(mean_image', '"średni obraz": image_mse(pca_reconstructions', "test_digit_errors"),
+    "bars do not start at zero": ("digit-mse", r"ax\.margins\(y=0\.25\)", "ax.set_ylim(0.01, 0.1)", "test_digit_errors"),
+    "plane transposed": ("draw-plane", r"scatter\(\*codes\.T", "scatter(*codes.T[::-1]", "test_latent_plane"),
+    "cluster digits transposed": ("draw-plane", r"ax\.text\(\*densest", "ax.text(*densest[::-1]", "test_a_digit_stands_in_its_cluster"),
+    "colours shuffled": ("latent-plane", "codes_test, y_test", "codes_test, y_test[::-1]", "test_latent_plane"),
+    "axis names exchanged": ("draw-plane", r'xlabel="\$z_1\$", ylabel="\$z_2\$"', 'xlabel="$z_2$", ylabel="$z_1$"', "test_latent_plane"),
+    "planes exchanged": ("latent-plane", '"Autoenkoder"(.*\n.*)"PCA"', r'"PCA"\1"Autoenkoder"', "test_latent_plane"),
+    "legend shifted": ("latent-plane", r"num=range\(10\)", "num=range(1, 11)", "test_legend_of_the_planes"),
+    "gauge of another bound": ("gauges", r"> 0\.99", "> 0.9", "test_gauges"),
+    "random codes from the test set": ("random-grid", r"rng\.uniform.*", "codes_test[:RANDOM_CODES]", "test_random_codes_fill_the_square_evenly"),
+    "random codes in a quarter": ("random-grid", r"uniform\(-1, 1", "uniform(0, 1", "test_random_codes_fill_the_square_evenly"),
+    "random captions exchanged": ("random-grid", r"\{z1:\.2f\}, \{z2:\.2f\}", "{z2:.2f}, {z1:.2f}", "test_random_grid"),
+    "random images shuffled": ("random-grid", r"show_images\(random_images", "show_images(random_images[::-1]", "test_random_grid"),
+    "crosses elsewhere": ("random-plane", r"\*random_codes\.T", "*random_codes.T[::-1]", "test_random_plane"),
+    "confusion transposed": ("confusion", r"confusion_matrix\(y_test, predicted\)", "confusion_matrix(predicted, y_test)", "test_confusion_matrix"),
+    "recall upside down": ("confusion", r"barh\(range\(10\), recall,", "barh(range(10), recall[::-1],", "test_recall"),
+    "recall is precision": ("confusion", r"confusion\.sum\(axis=1\)", "confusion.sum(axis=0)", "test_recall"),
+    "regions transposed": ("atlas-grid", r"reshape\(300, 300\)", "reshape(300, 300).T", "test_regions_are_the_classifiers_answers"),
+    "regions upside down": ("atlas-grid", r"alpha=alpha, extent", 'alpha=alpha, origin="lower", extent', "test_regions_are_the_classifiers_answers"),
+    "regions of another classifier": ("atlas-grid", r"predict\(classifier, grid_codes\(300\)\)", "predict(classifier, -grid_codes(300))", "test_regions_are_the_classifiers_answers"),
+    "tiles transposed": ("atlas", r"transpose\(0, 2, 1, 3\)", "transpose(1, 2, 0, 3)", "test_atlas_tiles_are_the_decoders_images"),
+    "shading of another place": ("atlas", r"strength\[\.\.\., None", "strength.T[..., None", "test_atlas_tiles_are_the_decoders_images"),
+    "atlas with training labels": ("atlas", "codes_test, y_test", "codes_test, y_train[:len(y_test)]", "test_atlas_has_the_test_codes"),
+    "least sure first": ("random-answers", r"argsort\(\)\[::-1\]", "argsort()", "test_random_answers"),
+    "answers of other codes": ("random-answers", r"random_images\[chosen\]", "random_images[chosen[::-1]]", "test_random_answers"),
+    "numbers beside their codes": ("draw-on-plane", r"text\(\*mark,", "text(*mark[::-1],", "test_random_answers"),
+    "marks over other points": ("draw-on-plane", r"codes_test\[::3\], y_test\[::3\]", "codes_test[::3], y_test[1::3]", "test_points_behind_the_marks_are_test_codes"),
+    "easiest digits as hardest": ("hardest", r"\[::-1\]\[:12\]", "[:12]", "hardest"),
+    "hardest by another model": ("hardest", r'test_errors\["autoenkoder"\]', 'test_errors["średni obraz"]', "test_hardest_digits"),
+    "pairs exchanged": ("hardest", r"x_test\[hardest\], reconstructions\[hardest\]", "reconstructions[hardest], x_test[hardest]", "test_hardest_digits"),
+    "path between other digits": ("path", "y_test == digit", "y_test == digit + 2", "test_path"),
+    "path captions shifted": ("path", r"predict\(classifier, path\), 1\)", "predict(classifier, path[::-1]), 1)", "test_path"),
+    "dimensions ignored": ("dimensions", r"train\(n, ", "train(2, ", "dimensions-plot"),
+    "curves under the wrong name": ("dimensions-plot", r"ae_scores\), \(\"PCA\", \"s\", pca_scores", 'pca_scores), ("PCA", "s", ae_scores', "test_dimensions"),
+    "accuracy as error": ("dimensions-plot", r"zip\(axes, np", "zip(axes[::-1], np", "test_dimensions"),
+    "PCA of another size": ("dimensions", r"pca_all\.components_\[:n\]", "pca_all.components_[:2][[0, 1] * (n // 2)]", "test_dimensions"),
+    "explorer elsewhere": ("explore", r"explorer\(\(0, 0\)\)", "explorer((0.3, 0))", "test_explorer_at_the_start"),
+    "scoreboard of another split": ("scoreboard", r"accuracy\(model, valid, y_valid\)", "accuracy(model, test, y_test)", "test_scoreboard"),
+    "scoreboard of other pixels": ("scoreboard", r"train_classifier\(flat\(x_train\)", "train_classifier(flat(1 - x_train)", "scoreboard-claims"),
+    "rounding that does nothing": ("scoreboard", r"predict\(dec, rounded_test\)", "predict(dec, codes_test / 2)", "test_scoreboard"),
+    "conclusions about the wrong digit": ("conclusions", r"najgorzej \{recall\.argmin\(\)\}", "najgorzej {recall.argmax()}", "test_conclusions"),
+    "conclusions about correct digits": ("conclusions", r"predicted != y_test", "predicted == y_test", "test_conclusions"),
+    "loaded model is another one": ("save", r"keras\.models\.load_model\(file\)", "keras.models.clone_model(model)", "save"),
+}
+# By nbval: the cell whose outputs must differ.
+NBVAL = {
+    "no division by 255": ("split", "images_train, 255", "images_train, 1", "split"),
+    "classifier on pixels": ("train-classifier", r"\(codes_train, y_train\)", "(flat(x_train), y_train)", "train-classifier"),
+    "figure not drawn": ("loss-curves", r"show\(.*", "plt.close(figure)", "loss-curves"),
+    "blank figure": ("digit-mse", r"(?s)figure, ax.*", 'figure = plt.figure(figsize=(10, 3.2))\nshow(figure, "x")', "digit-mse"),
+    "scatter without colours": ("draw-plane", r'c=labels, cmap="tab10", vmin=-0\.5, vmax=9\.5,', 'color="gray",', "latent-plane"),
+    "warning on stderr": ("training", "^", 'import warnings\nwarnings.warn("extra")\n', "training"),
+    "a claim left out": ("digit-mse", r"check\(.*\Z", "", "digit-mse"),
+}
+SECONDS = {"unchanged": 200, **dict.fromkeys(MODELS, 10), **dict.fromkeys(FIGURES, 20), **dict.fromkeys(NBVAL, 60)}
 
 
-def change(cells, cell_id, pattern, replacement):
-    """Replace pattern once in the source of a cell; a pattern that is not there is an error."""
-    cell = next(cell for cell in cells if cell["id"] == cell_id)
-    source, count = re.subn(pattern, replacement, "".join(cell["source"]), count=1)
+def changed(notebook, cell_id, pattern, replacement):
+    """Return a copy of notebook with pattern replaced once in a cell; a pattern that is not there is an error."""
+    notebook = copy.deepcopy(notebook)
+    cell = next(cell for cell in notebook.cells if cell.id == cell_id)
+    cell.source, count = re.subn(pattern, replacement, cell.source, count=1)
     if not count:
         raise SystemExit(f"{cell_id}: nothing matches {pattern!r}; update tests/mutants.py")
-    cell["source"] = source
+    return notebook
 
 
-def failures(mutant):
-    """Run the suite on a changed copy of the project; return names of failed tests and cell ids."""
+class Failures:
+    """A pytest plugin that puts a notebook or an execution in the fixtures' place and collects the tests that fail."""
+
+    def __init__(self, **replacements):
+        self.replacements, self.names = replacements, set()
+
+    def pytest_configure(self, config):
+        vars(config).update(self.replacements)
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.names.add(re.search(r"::(\w+)", report.nodeid)[1])
+
+
+def test(files, **replacements):
+    """Run tests in this process; return the names of those that fail."""
+    plugin = Failures(**replacements)
+    with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(output):
+        code = pytest.main(["-q", "-p", "no:cacheprovider", *(str(ROOT / "tests" / file) for file in files)], plugins=[plugin])
+    if code not in (0, 1):
+        raise SystemExit(output.getvalue()[-3000:])
+    return plugin.names
+
+
+def names(cell):
+    """Return the names that a cell uses and those that it defines, at its top level."""
+    tree = ast.parse(plain_python(cell))
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    defined = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return used, defined | {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+
+
+def test_figures(run, notebook, cell_id):
+    """Execute what a change of cell_id reaches, test the figures, and take everything back."""
+    reached, fresh = [], set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            used, defined = names(cell)
+            if cell.id == cell_id or used & fresh:
+                reached.append(cell)
+                fresh |= defined
+    kept = [dict(content) for content in (run.space, run.shown, run.printed)]
+    try:
+        run.execute(reached)
+        return test(["test_figures.py"], changed_run=run, changed_notebook=notebook)
+    except Exception:
+        return {run.now}
+    finally:
+        for content, old in zip((run.space, run.shown, run.printed), kept):
+            content.clear()
+            content.update(old)
+
+
+def test_outputs(notebook, last_cell=None):
+    """Run nbval on a shortened copy of the project, up to last_cell; return the ids of the cells that fail."""
+    notebook = copy.deepcopy(notebook)
+    for name, value in SHORT.items():
+        notebook = changed(notebook, "parameters", rf"(?m)^{name} = [^#\n]*", f"{name} = {value}  ")
+    ids = [cell.id for cell in notebook.cells]
+    if last_cell:
+        notebook.cells = notebook.cells[:ids.index(last_cell) + 1]
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "copy")
-        shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".pytest_cache"))
-        notebook = json.loads((copy / NOTEBOOK).read_text(encoding="utf-8"))
-        for edit in [*SHORT, *mutant]:
-            change(notebook["cells"], *edit)
-        (copy / NOTEBOOK).write_text(json.dumps(notebook), encoding="utf-8")
+        shutil.copytree(ROOT / "tests", Path(folder, "tests"), ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(Path(folder, "tests", "conftest.py"), folder)
+        nbformat.write(notebook, Path(folder, NOTEBOOK.name))
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-rf", "-p", "no:cacheprovider", "--nbval",
-                   "--nbval-current-env", "--nbval-cell-timeout", "600", *UNIT_TESTS, NOTEBOOK]
-        run = subprocess.run(command, cwd=copy, capture_output=True, text=True)
-        if run.returncode not in (0, 1):
-            raise SystemExit(run.stdout[-3000:] + run.stderr[-3000:])
-    code = [cell["id"] for cell in notebook["cells"] if cell["cell_type"] == "code"]
-    names = re.findall(r"^FAILED \S+?::(Cell \d+|\w+)", run.stdout, flags=re.M)
-    return {code[int(name.split()[1])] if name.startswith("Cell ") else name for name in names}
+                   "--nbval-current-env", "--nbval-cell-timeout", "600", NOTEBOOK.name]
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if run.returncode not in (0, 1):
+        raise SystemExit(run.stdout[-3000:] + run.stderr[-3000:])
+    code = [cell.id for cell in notebook.cells if cell.cell_type == "code"]
+    return {code[int(number)] for number in re.findall(r"^FAILED \S+?::Cell (\d+)", run.stdout, flags=re.M)}
 
 
 def main():
-    chosen = sys.argv[1:] or ["unchanged", *MUTANTS]
-    if unknown := set(chosen) - {"unchanged", *MUTANTS}:
-        raise SystemExit(f"No such change: {', '.join(sorted(unknown))}. Known: {', '.join(MUTANTS)}")
-    bad = 0
-    for name in chosen:
-        *edit, expected = MUTANTS.get(name, (set(),))
-        found = failures([edit] if edit else [])
-        good = found <= expected and bool(found) == bool(expected)
-        bad += not good
-        print(f"{'ok ' if good else 'BAD'} {name}: {', '.join(sorted(found)) or 'nothing failed'}", flush=True)
+    known = {**MODELS, **FIGURES, **NBVAL}
+    chosen = sys.argv[1:] or ["unchanged", *known]
+    if unknown := set(chosen) - {"unchanged", *known}:
+        raise SystemExit(f"No such change: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
+    print(f"{len(chosen)} runs, about {sum(SECONDS[name] for name in chosen) / 60 + 1:.0f} minutes on two slow cores", flush=True)
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    unit_tests = ["test_models.py", "test_explorer.py", "test_notebook_file.py"]
+    bad, run, start = 0, None, time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        if {"unchanged", *FIGURES} & set(chosen):
+            run = Run(notebook, folder)
+        for name in chosen:
+            if name == "unchanged":
+                found = test(unit_tests) | test(["test_figures.py"], changed_run=run) | test_outputs(notebook)
+                good, wanted = not found, "nothing"
+            else:
+                cell_id, pattern, replacement, wanted = known[name]
+                mutant = changed(notebook, cell_id, pattern, replacement)
+                if name in MODELS:
+                    found = test(unit_tests, changed_notebook=mutant)
+                elif name in FIGURES:
+                    found = test_figures(run, mutant, cell_id)
+                else:
+                    found = test_outputs(mutant, wanted)
+                good = wanted in found
+            bad += not good
+            print(f"{'ok ' if good else 'BAD'} {name}: {', '.join(sorted(found)) or 'nothing failed'}"
+                  f"{'' if good else f' (expected: {wanted})'}", flush=True)
+    print(f"{time.monotonic() - start:.0f} s")
     raise SystemExit(bool(bad))
 
 

@@ -7,8 +7,10 @@ import pytest
 from conftest import NOTEBOOK, figures, is_blank
 
 IGNORED_OUTPUT = {"load", "training", "gauges", "scoreboard", "conclusions", "dimensions"}
-FIGURES = {"examples", "loss-curves", "reconstructions", "digit-mse", "latent-plane", "confusion", "random-grid",
-           "random-plane", "atlas", "hardest", "path", "dimensions-plot", "explore"}
+FIGURES = {"examples", "loss-curves", "reconstructions", "digit-mse", "latent-plane", "random-grid", "random-plane",
+           "confusion", "atlas", "random-answers", "hardest", "path", "dimensions-plot", "explore"}
+SECTIONS = ["1. Przygotowanie", "2. Dane", "3. Architektura", "4. Trening", "5. Rekonstrukcje",
+            "6. Przestrzeń latentna", "7. Losowe kody", "8. Klasyfikacja", "9. Wnioski", "Dla dociekliwych"]
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +67,39 @@ def test_stored_outputs_are_of_mnist(code_cells):
 
 
 def test_size_and_kernel(notebook):
-    assert NOTEBOOK.stat().st_size < 3_000_000
+    assert NOTEBOOK.stat().st_size < 4_500_000
     assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_sections_follow_the_lab(notebook):
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    assert re.findall("^## (.+)$", text, flags=re.M) == SECTIONS
+
+
+def test_a_section_begins_its_cell(notebook):
+    """Nobody who jumps to a section lands in the middle of the last one."""
+    inside = [cell.id for cell in notebook.cells if cell.cell_type == "markdown" and re.search("\n##+ ", cell.source)
+              and not re.match("##+ ", cell.source)]
+    assert inside == []
 
 
 def test_cells_are_short(code_cells):
     lengths = {cell.id: len([line for line in cell.source.splitlines() if line.strip()]) for cell in code_cells}
     assert {cell_id: n for cell_id, n in lengths.items() if n > 25} == {}
+
+
+def test_lines_fit_the_window(code_cells):
+    assert [line for cell in code_cells for line in cell.source.splitlines() if len(line) > 100] == []
+
+
+def test_claims_stand_beside_what_they_guard(code_cells):
+    claims = {cell.id: cell.source.count("check(") for cell in code_cells}
+    assert sum(claims.values()) >= 10 and max(claims.values()) <= 5
+
+
+def test_no_claim_is_silent(code_cells):
+    """Every check that the sources hold has printed its line in the stored outputs."""
+    for cell in code_cells:
+        printed = "".join(out.get("text", "") for out in cell.outputs)
+        for claim in re.findall(r'^check\("([^"]+)"', cell.source, flags=re.M):
+            assert f"OK: {claim}\n" in printed, cell.id

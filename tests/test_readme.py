@@ -31,8 +31,18 @@ def test_ci_runs_the_readmes_test_command(file):
 
 def test_english_part_has_the_same_commands():
     polish, english = README.split("## In English")
-    commands = re.findall(r"^python3 -m venv.*$", polish, flags=re.M)
-    assert len(commands) == 2 and re.findall(r"^python3 -m venv.*$", english, flags=re.M) == commands
+    commands = re.findall(r"^python3 -m venv \.venv.*$", polish, flags=re.M)
+    assert len(commands) == 2 and re.findall(r"^python3 -m venv \.venv.*$", english, flags=re.M) == commands
+
+
+@pytest.mark.parametrize("file", ["README.md", ".ci/run", ".github/workflows/test.yml"])
+def test_installations_stop_at_one_date(file):
+    """Every command that installs the requirements does so with uv, in .venv and up to the same date."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    installs = re.findall(r"uv pip install -q --python \.venv --exclude-newer (\S+) -r requirements\.txt", text)
+    dates = re.findall(r"--exclude-newer (\d{4}-\d\d-\d\dT\S+)", README)
+    assert installs and set(installs) == set(dates) and len(set(dates)) == 1
+    assert len(installs) == text.count("-r requirements.txt")
 
 
 def test_pictures_exist():
