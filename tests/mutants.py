@@ -41,12 +41,11 @@ MODELS = {
     "atlas upside down": ("atlas-grid", r"ticks\[::-1\]", "ticks", "test_atlas_tiles_start_at_the_top_left"),
     "atlas shading upside down": ("atlas-grid", r"-codes\[:, 1\]", "codes[:, 1]", "test_atlas_counts_codes_in_the_tile_around_them"),
     "predict forgets a part": ("dead-pixels", r"(np\.array_split\(x, -\(-len\(x\) // 5_000\)\))", r"\1[:1]", "test_predict_keeps_order_and_shape"),
-    "explorer's picture stands still": ("explorer", r".*image\.set_data.*\n", "", "test_picture_follows_the_code"),
     "a line too wide": ("loss-curves", r"\Z", "\n#" + 100 * "x", "test_lines_fit_the_window"),
 }
 # By the notebook's own claims and by tests/test_figures.py.
 FIGURES = {
-    "no training": ("training", "EPOCHS", "1", "digit-mse"),
+    "no training": ("training", "EPOCHS,", "EPOCHS if n else 0,", "digit-mse"),
     "validation set from the test set": ("split", r'check\(', "x_valid, y_valid = x_test[:VALID_SIZE], y_test[:VALID_SIZE]\ncheck(", "split"),
     "encoder without its weights": ("train", r"return enc,", "return encoder(n),", "digit-mse"),
     "test set watched in training": ("train", r"validation_data=\(x_valid, x_valid\)", "validation_data=(x_test, x_test)", "test_loss_curves"),
@@ -98,13 +97,28 @@ FIGURES = {
     "curves under the wrong name": ("dimensions-plot", r"ae_scores\), \(\"PCA\", \"s\", pca_scores", 'pca_scores), ("PCA", "s", ae_scores', "test_dimensions"),
     "accuracy as error": ("dimensions-plot", r"zip\(axes, np", "zip(axes[::-1], np", "test_dimensions"),
     "PCA of another size": ("dimensions", r"pca_all\.components_\[:n\]", "pca_all.components_[:2][[0, 1] * (n // 2)]", "test_dimensions"),
-    "explorer elsewhere": ("explore", r"explorer\(\(0, 0\)\)", "explorer((0.3, 0))", "test_explorer_at_the_start"),
     "scoreboard of another split": ("scoreboard", r"accuracy\(model, valid, y_valid\)", "accuracy(model, test, y_test)", "test_scoreboard"),
     "scoreboard of other pixels": ("scoreboard", r"train_classifier\(flat\(x_train\)", "train_classifier(flat(1 - x_train)", "scoreboard-claims"),
     "rounding that does nothing": ("scoreboard", r"predict\(dec, rounded_test\)", "predict(dec, codes_test / 2)", "test_scoreboard"),
     "conclusions about the wrong digit": ("conclusions", r"najgorzej \{recall\.argmin\(\)\}", "najgorzej {recall.argmax()}", "test_conclusions"),
     "conclusions about correct digits": ("conclusions", r"predicted != y_test", "predicted == y_test", "test_conclusions"),
     "loaded model is another one": ("save", r"keras\.models\.load_model\(file\)", "keras.models.clone_model(model)", "save"),
+}
+# By a browser, with random weights.
+PAGE = {
+    "page without ReLU": ("page-source", r"Math\.max\(0, sum\)", "sum", "test_nine_places_against_keras"),
+    "kernel transposed": ("page-source", r"kernel\[i \* count \+ j\]", "kernel[j * inputs.length + i]", "test_nine_places_against_keras"),
+    "pointer upside down": ("page-source", r"useCode\(2 \* x - 1, 1 - 2 \* y\)", "useCode(2 * x - 1, 2 * y - 1)", "test_nine_places_against_keras"),
+    "page's encoder ends with ReLU": ("page-source", "run\\(encoder, image, tanh\\)", "run(encoder, image, relu)", "test_images_against_keras"),
+    "comparison reversed": ("page-source", "percentile < error", "percentile > error", "test_images_against_keras"),
+    "drawing not centred": ("page-source", r"sumX / mass", "size / 2", "test_drawing_gets_mnists_form"),
+    "drawing mirrored": ("page-source", r"\(\(j \+ 0\.5\) / 5 - 14\)", "(14 - (j + 0.5) / 5)", "test_drawing_gets_mnists_form"),
+    "page's regions upside down": ("live-page", r"for row in regions\]", "for row in regions[::-1]]", "test_plane_shows_regions_codes_and_the_mark"),
+    "page's labels shuffled": ("live-page", r"labels\.tolist\(\), *\n", "labels[::-1].tolist(),\n", "test_plane_shows_regions_codes_and_the_mark"),
+    "page's images shuffled": ("live-page", r"for image in images\]", "for image in images[::-1]]", "test_images_against_keras"),
+    "page silent about the stand-in": ("page-source", r'"warning"\)\.hidden = data\.mnist', '"warning").hidden = true', "test_stand_in_warning"),
+    "page without arrow keys": ("page-source", r"plane\.addEventListener\(\"keydown\"", 'plane.addEventListener("keyless"', "test_arrow_keys_move_the_code"),
+    "page of another run": ("page", r"\.write_text\(page,", '.write_text(page + " ",', "test_file_and_frame_are_the_same_page"),
 }
 # By nbval: the cell whose outputs must differ.
 NBVAL = {
@@ -116,7 +130,8 @@ NBVAL = {
     "warning on stderr": ("training", "^", 'import warnings\nwarnings.warn("extra")\n', "training"),
     "a claim left out": ("digit-mse", r"check\(.*\Z", "", "digit-mse"),
 }
-SECONDS = {"unchanged": 200, **dict.fromkeys(MODELS, 10), **dict.fromkeys(FIGURES, 20), **dict.fromkeys(NBVAL, 60)}
+SECONDS = {"unchanged": 200, **dict.fromkeys(MODELS, 10), **dict.fromkeys(FIGURES, 20), **dict.fromkeys(PAGE, 8),
+           **dict.fromkeys(NBVAL, 60)}
 
 
 def changed(notebook, cell_id, pattern, replacement):
@@ -143,11 +158,11 @@ class Failures:
             self.names.add(re.search(r"::(\w+)", report.nodeid)[1])
 
 
-def test(files, **replacements):
+def test(files, *options, **replacements):
     """Run tests in this process; return the names of those that fail."""
     plugin = Failures(**replacements)
     with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(output):
-        code = pytest.main(["-q", "-p", "no:cacheprovider", *(str(ROOT / "tests" / file) for file in files)], plugins=[plugin])
+        code = pytest.main(["-q", "-p", "no:cacheprovider", *options, *(str(ROOT / "tests" / file) for file in files)], plugins=[plugin])
     if code not in (0, 1):
         raise SystemExit(output.getvalue()[-3000:])
     return plugin.names
@@ -161,8 +176,8 @@ def names(cell):
     return used, defined | {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
 
 
-def test_figures(run, notebook, cell_id):
-    """Execute what a change of cell_id reaches, test the figures, and take everything back."""
+def test_reached(run, notebook, cell_id, *tests):
+    """Execute what a change of cell_id reaches, run tests, and take everything back."""
     reached, fresh = [], set()
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -173,7 +188,7 @@ def test_figures(run, notebook, cell_id):
     kept = [dict(content) for content in (run.space, run.shown, run.printed)]
     try:
         run.execute(reached)
-        return test(["test_figures.py"], changed_run=run, changed_notebook=notebook)
+        return test(*tests, changed_run=run, changed_notebook=notebook)
     except Exception:
         return {run.now}
     finally:
@@ -204,20 +219,20 @@ def test_outputs(notebook, last_cell=None):
 
 
 def main():
-    known = {**MODELS, **FIGURES, **NBVAL}
+    known = {**MODELS, **FIGURES, **PAGE, **NBVAL}
     chosen = sys.argv[1:] or ["unchanged", *known]
     if unknown := set(chosen) - {"unchanged", *known}:
         raise SystemExit(f"No such change: {', '.join(sorted(unknown))}. Known: {', '.join(known)}")
     print(f"{len(chosen)} runs, about {sum(SECONDS[name] for name in chosen) / 60 + 1:.0f} minutes on two slow cores", flush=True)
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    unit_tests = ["test_models.py", "test_explorer.py", "test_notebook_file.py"]
+    unit_tests = ["test_models.py", "test_notebook_file.py"]
     bad, run, start = 0, None, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        if {"unchanged", *FIGURES} & set(chosen):
+        if {"unchanged", *FIGURES, *PAGE} & set(chosen):
             run = Run(notebook, folder)
         for name in chosen:
             if name == "unchanged":
-                found = test(unit_tests) | test(["test_figures.py"], changed_run=run) | test_outputs(notebook)
+                found = test(unit_tests) | test(["test_figures.py", "test_live_page.py"], changed_run=run) | test_outputs(notebook)
                 good, wanted = not found, "nothing"
             else:
                 cell_id, pattern, replacement, wanted = known[name]
@@ -225,7 +240,9 @@ def main():
                 if name in MODELS:
                     found = test(unit_tests, changed_notebook=mutant)
                 elif name in FIGURES:
-                    found = test_figures(run, mutant, cell_id)
+                    found = test_reached(run, mutant, cell_id, ["test_figures.py"])
+                elif name in PAGE:
+                    found = test_reached(run, mutant, cell_id, ["test_live_page.py"], "-k", wanted)
                 else:
                     found = test_outputs(mutant, wanted)
                 good = wanted in found

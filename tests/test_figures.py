@@ -413,15 +413,6 @@ def test_dimensions(run, pca):
     assert all(0.1 < value <= 1 for _, y in accuracies.values() for value in y)
 
 
-def test_explorer_at_the_start(run):
-    plane, picture, chart = run.figure("explore").axes
-    centre = np.zeros((1, 2))
-    np.testing.assert_allclose(digit_image(picture), call(run.dec, centre)[0, ..., 0], atol=1e-4)
-    np.testing.assert_allclose([bar.get_height() for bar in chart.patches], call(run.classifier, centre)[0], atol=1e-4)
-    assert [round(bar.get_x() + bar.get_width() / 2) for bar in chart.patches] == list(range(10))
-    assert [line.get_xydata().tolist() for line in plane.lines] == [[[0, 0]]] and is_plane(plane)
-
-
 # Numbers with a label but no figure
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from conftest import NOTEBOOK, figures, is_blank
 
-IGNORED_OUTPUT = {"load", "training", "gauges", "scoreboard", "conclusions", "dimensions"}
+IGNORED_OUTPUT = {"load", "training", "gauges", "scoreboard", "conclusions", "dimensions", "page"}
 FIGURES = {"examples", "loss-curves", "reconstructions", "digit-mse", "latent-plane", "random-grid", "random-plane",
-           "confusion", "atlas", "random-answers", "hardest", "path", "dimensions-plot", "explore"}
+           "confusion", "atlas", "random-answers", "hardest", "path", "dimensions-plot"}
 SECTIONS = ["1. Przygotowanie", "2. Dane", "3. Architektura", "4. Trening", "5. Rekonstrukcje",
             "6. Przestrzeń latentna", "7. Losowe kody", "8. Klasyfikacja", "9. Wnioski", "Dla dociekliwych"]
 
@@ -84,7 +84,8 @@ def test_a_section_begins_its_cell(notebook):
 
 
 def test_cells_are_short(code_cells):
-    lengths = {cell.id: len([line for line in cell.source.splitlines() if line.strip()]) for cell in code_cells}
+    lengths = {cell.id: len([line for line in cell.source.splitlines() if line.strip()]) for cell in code_cells
+               if cell.id != "page-source"}
     assert {cell_id: n for cell_id, n in lengths.items() if n > 25} == {}
 
 
@@ -103,3 +104,7 @@ def test_no_claim_is_silent(code_cells):
         printed = "".join(out.get("text", "") for out in cell.outputs)
         for claim in re.findall(r'^check\("([^"]+)"', cell.source, flags=re.M):
             assert f"OK: {claim}\n" in printed, cell.id
+
+
+def test_the_pages_source_is_collapsed(code_cells):
+    assert [cell.id for cell in code_cells if cell.metadata.get("jupyter", {}).get("source_hidden")] == ["page-source"]

@@ -1,0 +1,438 @@
+"""Does the live page compute what Keras computes, and can a reader use it? In a real browser, with the network off.
+
+Run as a script, it takes the README's picture: .venv/bin/python tests/test_live_page.py
+"""
+import html
+import json
+import os
+import re
+import shutil
+import sys
+
+import keras
+import matplotlib
+import nbformat
+import numpy as np
+import pytest
+from nbconvert import HTMLExporter
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from conftest import NOTEBOOK, ROOT
+
+
+def open_browser():
+    """Start a headless Chromium that reaches no host; return None where there is none."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+    driver = shutil.which("chromedriver")
+    if not program or not driver:
+        return None
+    options = webdriver.ChromeOptions()
+    options.binary_location = program
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+                     "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(driver))
+
+
+@pytest.fixture(scope="module")
+def browser():
+    browser = open_browser()
+    if not browser:
+        reason = "chromium and chromedriver are not installed"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    yield browser
+    browser.quit()
+
+
+def resize(browser, width, height=1000):
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+
+
+def element(browser, name):
+    return browser.find_element(By.ID, name)
+
+
+def pixels(browser, name):
+    """Return the red channel of a canvas, at its own resolution."""
+    flat = browser.execute_script("""const canvas = document.getElementById(arguments[0]);
+        return Array.from(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data)""", name)
+    return np.array(flat).reshape(-1, 4)[:, 0]
+
+
+def code(browser):
+    return [float(number.replace(",", ".")) for number in element(browser, "code").text.split("; ")]
+
+
+def digit(browser):
+    return int(element(browser, "classes").get_attribute("data-digit"))
+
+
+def drag(browser, name, places):
+    """Move the pressed mouse over an element, through places given as shares of its width and height."""
+    target = element(browser, name)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'nearest'})", target)
+    size = target.size
+    steps = [(round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])) for x, y in places]
+    actions = ActionChains(browser, duration=10).move_to_element_with_offset(target, *steps[0]).click_and_hold()
+    for step in steps[1:]:
+        actions.move_to_element_with_offset(target, *step)
+    actions.release().perform()
+
+
+def errors(browser):
+    """Return the console's errors, without the libraries that nbconvert's page looks for on the network."""
+    return [entry["message"] for entry in browser.get_log("browser")
+            if entry["level"] == "SEVERE" and "ERR_NAME_NOT_RESOLVED" not in entry["message"]]
+
+
+RING = [(0.5 + 0.25 * np.sin(angle), 0.5 - 0.35 * np.cos(angle)) for angle in np.linspace(0, 2 * np.pi, 25)]
+STROKE = [(0.5, y) for y in np.linspace(0.15, 0.85, 10)]
+
+
+@pytest.fixture(scope="module")
+def content():
+    """Codes of ten digits in ten places, twelve images and a few errors."""
+    rng = np.random.default_rng(6)
+    inked = np.zeros((12, 28, 28, 1), int)
+    for image, row, column in zip(inked, rng.integers(0, 16, 12), rng.integers(0, 16, 12)):
+        image[row:row + 12, column:column + 12] = 1
+    return {"codes": rng.uniform(-0.9, 0.9, (10, 2)).astype("float32"), "labels": rng.permutation(10).astype("uint8"),
+            "images": (rng.integers(0, 256, (12, 28, 28, 1)) * inked / 255).astype("float32"),
+            "image_labels": rng.integers(0, 10, 12).astype("uint8"), "errors": np.linspace(0, 0.2, 1_001)}
+
+
+@pytest.fixture(scope="module")
+def models(lab, content):
+    """An encoder, a decoder and a classifier with random weights; the codes of content's images spread widely."""
+    rng = np.random.default_rng(5)
+    enc, dec = lab.encoder(2), lab.decoder(2)
+    classifier = keras.Sequential([keras.Input((2,)), keras.layers.Dense(50, "relu"), keras.layers.Dense(50, "relu"),
+                                   keras.layers.Dense(10, "softmax")], name="classifier")
+    for model in (enc, dec, classifier):
+        model.set_weights([rng.normal(0, 1.5 / np.sqrt(weight.shape[0]) if weight.ndim == 2 else 0.3, weight.shape)
+                           for weight in model.get_weights()])
+    *hidden, kernel, bias = enc.get_weights()
+    sums = np.arctanh(np.asarray(enc(content["images"]), "float64").clip(-0.999999, 0.999999))
+    spread = 0.8 / sums.std(axis=0)
+    enc.set_weights([*hidden, kernel * spread, (bias - sums.mean(axis=0)) * spread])
+    return enc, dec, classifier
+
+
+def write_page(lab, models, content, folder, fault=None):
+    lab.live_page.__globals__["network_fault"] = fault
+    path = folder / f"page{fault is None}.html"
+    path.write_text(lab.live_page(models, **content), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def address(lab, models, content, tmp_path_factory):
+    return write_page(lab, models, content, tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page of the random models, fresh; the console must have stayed silent at the end."""
+    resize(browser, 1000)
+    browser.get(address)
+    yield browser
+    assert errors(browser) == []
+
+
+def test_nine_places_against_keras(page, models):
+    _, dec, classifier = models
+    seen = set()
+    for x in (0.1, 0.5, 0.9):
+        for y in (0.1, 0.5, 0.9):
+            drag(page, "plane", [(x, y)])
+            np.testing.assert_allclose(code(page), [2 * x - 1, 1 - 2 * y], atol=0.01)
+            exact = np.array([page.execute_script("return code")], "float32")
+            expected = 255 * (1 - np.clip(np.asarray(dec(exact))[0].ravel(), 0, 1))
+            decoded = pixels(page, "decoded")
+            assert decoded.shape == (784,) and np.abs(decoded - expected).max() <= 3
+            answer = np.asarray(classifier(exact))[0]
+            assert digit(page) == answer.argmax()
+            rows = page.find_elements(By.CSS_SELECTOR, "#classes li")
+            shares = [float(re.search(r"([\d,]+)%", row.text)[1].replace(",", ".")) for row in rows]
+            np.testing.assert_allclose(shares, 100 * answer, atol=0.3)
+            bars = [row.find_element(By.TAG_NAME, "i").size["width"] for row in rows]
+            np.testing.assert_allclose(np.divide(bars, bars[digit(page)]), answer / answer.max(), atol=0.03)
+            assert [row.text[0] for row in rows] == list("0123456789")
+            seen.add(digit(page))
+    assert len(seen) > 3
+
+
+def test_images_against_keras(page, models, content):
+    enc, dec, _ = models
+    codes = np.asarray(enc(content["images"]))
+    assert codes.std(axis=0).min() > 0.1
+    for index, image in enumerate(content["images"]):
+        page.execute_script("useTestImage(arguments[0])", index)
+        np.testing.assert_allclose(code(page), codes[index], atol=0.01)
+        np.testing.assert_allclose(pixels(page, "input"), 255 - np.round(255 * image.ravel()), atol=0.6)
+        error = np.square(np.asarray(dec(codes[index:index + 1]))[0] - image).mean()
+        text = element(page, "comparison").text
+        found = re.fullmatch(r"Cyfra testowa: (\d)\. MSE ([\d,]+): gorzej niż (\d+)% cyfr testowych\.", text)
+        assert int(found[1]) == content["image_labels"][index]
+        assert float(found[2].replace(",", ".")) == pytest.approx(error, abs=0.003)
+        assert int(found[3]) == pytest.approx(100 * np.mean(content["errors"] < error), abs=2)
+
+
+def test_sample_button_takes_a_test_image(page, content):
+    labels = set()
+    for _ in range(8):
+        element(page, "sample").click()
+        shown = pixels(page, "input")
+        index = np.abs(255 - 255 * content["images"].reshape(12, -1) - shown).max(axis=1).argmin()
+        assert np.abs(255 - 255 * content["images"][index].ravel() - shown).max() < 1
+        labels.add(int(index))
+        assert element(page, "comparison").text.startswith(f"Cyfra testowa: {content['image_labels'][index]}.")
+    assert len(labels) > 1
+
+
+def test_plane_shows_regions_codes_and_the_mark(page, models, content):
+    """The colour of 400 places is the classifier's answer there, and around each code lies its label's colour."""
+    colours = [tuple(int(round(255 * part)) for part in rgb) for rgb in matplotlib.colormaps["tab10"].colors]
+    flat = page.execute_script("return Array.from(background.getContext('2d').getImageData(0, 0, side, side).data)")
+    painted = np.array(flat, dtype=int).reshape(840, 840, 4)[..., :3]
+    pale = np.array([[255 * 0.65 + 0.35 * part for part in rgb] for rgb in colours])
+    rng = np.random.default_rng(0)
+    places = (rng.integers(0, 140, (400, 2)) + 0.5) / 140  # the middles of cells, from the left and the top
+    found = painted[(840 * places[:, 1]).astype(int), (840 * places[:, 0]).astype(int)]
+    distance = np.abs(found[:, None] - pale).sum(axis=2)
+    clear = distance.min(axis=1) < 8  # neither a code nor a written digit
+    expected = np.asarray(models[2]((places * [2, -2] + [-1, 1]).astype("float32"))).argmax(axis=1)
+    assert clear.sum() > 300 and np.array_equal(distance.argmin(axis=1)[clear], expected[clear])
+    page.execute_script("data.places = []; paintBackground()")  # the digits lie over their codes
+    flat = page.execute_script("return Array.from(background.getContext('2d').getImageData(0, 0, side, side).data)")
+    painted = np.array(flat, dtype=int).reshape(840, 840, 4)[..., :3]
+    for (z1, z2), label in zip(content["codes"], content["labels"]):
+        assert tuple(painted[int((1 - z2) / 2 * 840), int((z1 + 1) / 2 * 840)]) == colours[label]
+    page.execute_script("useCode(0.5, -0.25)")
+    ring = page.execute_script("return Array.from(plane.getContext('2d').getImageData(0.75 * 840 + 16, 0.625 * 840, 1, 1).data)")
+    assert ring[:3] == [0, 0, 0]
+
+
+def test_digits_are_written_in_their_clusters(page, content):
+    places = page.execute_script("return data.places")
+    for label, place in enumerate(places):
+        own = content["codes"][content["labels"] == label]
+        assert np.abs(own - place).max(axis=1).min() < 0.07
+
+
+def test_arrow_keys_move_the_code(page):
+    plane = element(page, "plane")
+    page.execute_script("useCode(0, 0)")
+    plane.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
+    assert code(page) == [0.04, 0.02]
+    plane.send_keys(Keys.SHIFT, Keys.ARROW_LEFT, Keys.ARROW_DOWN)
+    np.testing.assert_allclose(code(page), [-0.06, -0.08], atol=1e-3)
+    plane.send_keys(Keys.NULL, *[Keys.ARROW_DOWN] * 60)
+    assert code(page)[1] == -1
+
+
+def test_moving_without_pressing(page):
+    """A mouse that passes moves the code, except while a drawing is shown: then it has to press."""
+    plane = element(page, "plane")
+    hover = lambda x, y: ActionChains(page, duration=10).move_to_element_with_offset(
+        plane, round(x * plane.size["width"] / 2), round(-y * plane.size["height"] / 2)).perform()
+    hover(0.5, 0.5)
+    np.testing.assert_allclose(code(page), [0.5, 0.5], atol=0.01)
+    page.execute_script("useTestImage(3)")
+    own = code(page)
+    hover(-0.5, 0.2)
+    assert code(page) == own
+    drag(page, "plane", [(0.25, 0.4)])
+    np.testing.assert_allclose(code(page), [-0.5, 0.2], atol=0.01)
+    assert "więc wejścia nie ma" in element(page, "comparison").text and (pixels(page, "input") == 255).all()
+
+
+def test_finger_moves_the_code(page):
+    box = element(page, "plane").rect
+    touch = lambda kind, *places: page.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [
+        {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in places]})
+    touch("touchStart", (0.5, 0.5))
+    touch("touchMove", (0.75, 0.9))
+    np.testing.assert_allclose(code(page), [0.5, -0.8], atol=0.01)
+    touch("touchEnd")
+    assert page.execute_script("return scrollY") == 0
+
+
+def test_drawing_gets_mnists_form(page):
+    """A slanted bar far from the middle: 20 pixels high, centred by its mass, grey at the edges, not mirrored."""
+    drag(page, "drawing", [(0.6, 0.1), (0.8, 0.4)])
+    image = 1 - pixels(page, "input").reshape(28, 28) / 255
+    rows, columns = np.nonzero(image > 0.1)
+    assert 19 <= rows.max() - rows.min() + 1 <= 21
+    y, x = ((np.indices((28, 28)) + 0.5) * image).sum(axis=(1, 2)) / image.sum()
+    assert y == pytest.approx(14, abs=0.1) and x == pytest.approx(14, abs=0.1)
+    assert ((image > 0.1) & (image < 0.9)).sum() > 10 and image.max() == 1
+    assert image[:8, :14].sum() > 5 * image[:8, 14:].sum()  # the bar runs from the top left
+    assert np.corrcoef(rows, columns)[0, 1] > 0.5
+    assert element(page, "comparison").text.startswith("Twój rysunek. MSE")
+
+
+@pytest.mark.parametrize("places", [[(0.5, 0.5)], [(0.01, 0.01)], [(0.02, 0.5), (0.98, 0.98)], [(0.9, 0.5), (1.2, 0.4), (0.9, 0.3)]])
+def test_small_drawings_and_edges_do_no_harm(page, places):
+    drag(page, "drawing", places)
+    image = 1 - pixels(page, "input") / 255
+    assert image.sum() > 5 and np.abs(code(page)).max() <= 1
+    element(page, "clear").click()
+    assert (pixels(page, "drawing") == 255).all() and (pixels(page, "input") == 255).all()
+    element(page, "clear").click()  # an empty pad
+    assert len(code(page)) == 2 and 0 <= digit(page) <= 9
+
+
+def test_keyboard_alone(page):
+    """Tab reaches everything; with the space bar down, arrows draw."""
+    names = []
+    for _ in range(4):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        names.append(page.switch_to.active_element.get_attribute("id"))
+    assert names == ["plane", "drawing", "clear", "sample"]
+    pad = element(page, "drawing")
+    pad.send_keys(*[Keys.ARROW_UP] * 5)
+    assert (pixels(page, "drawing") == 255).all()
+    pad.send_keys(Keys.SPACE, *[Keys.ARROW_DOWN] * 10)
+    image = 1 - pixels(page, "input").reshape(28, 28) / 255
+    rows, columns = np.nonzero(image > 0.5)
+    assert rows.max() - rows.min() > 2 * (columns.max() - columns.min()) > 0
+    pad.send_keys(Keys.SPACE, Keys.ARROW_RIGHT)
+    element(page, "clear").send_keys(Keys.ENTER)
+    assert (pixels(page, "drawing") == 255).all()
+    element(page, "sample").send_keys(Keys.SPACE)
+    assert "Cyfra testowa" in element(page, "comparison").text
+
+
+def test_everything_has_a_name(page):
+    for canvas in page.find_elements(By.TAG_NAME, "canvas"):
+        assert len(canvas.get_attribute("aria-label")) > 10 and canvas.get_attribute("role")
+    assert all(button.text for button in page.find_elements(By.TAG_NAME, "button"))
+    assert page.find_element(By.TAG_NAME, "html").get_attribute("lang") == "pl"
+
+
+@pytest.mark.parametrize("width", [390, 700, 1000])
+def test_no_sideways_scroll(page, width):
+    resize(page, width)
+    assert page.execute_script("return document.documentElement.scrollWidth") <= width
+    for name in ("plane", "decoded", "drawing", "sample"):
+        box = element(page, name).rect
+        assert box["width"] > 80 and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+@pytest.mark.parametrize("theme, light_on_dark", [("light", False), ("dark", True)])
+def test_themes(page, theme, light_on_dark):
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": theme}]})
+    brightness = lambda what: np.mean([int(part) for part in re.findall(r"\d+", page.execute_script(
+        f"return getComputedStyle(document.body).{what}"))[:3]])
+    difference = brightness("color") - brightness("backgroundColor")
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert difference > 120 if light_on_dark else difference < -120
+
+
+def test_a_move_takes_less_than_a_frame(page):
+    """16 ms is a frame; the median of 60 moves, painting included."""
+    median = page.execute_script("""const times = [];
+        for (let i = 0; i < 60; i++) { const start = performance.now(); useCode(Math.sin(i), Math.cos(i));
+            plane.getContext("2d").getImageData(0, 0, 1, 1); times.push(performance.now() - start); }
+        return times.sort((a, b) => a - b)[30]""")
+    assert median < 16
+
+
+@pytest.mark.parametrize("fault", [None, "no network"])
+def test_stand_in_warning(browser, lab, models, content, tmp_path, fault):
+    browser.get(write_page(lab, models, content, tmp_path, fault))
+    warning = element(browser, "warning")
+    assert warning.is_displayed() == bool(fault)
+    assert not fault or "to nie jest MNIST" in warning.text
+
+
+def test_file_and_frame_are_the_same_page(run):
+    frame, = [thing.data for thing, _ in run.shown["page"]]
+    source = html.unescape(re.search(r'<iframe srcdoc="(.*?)"', frame, flags=re.S)[1])
+    assert source == (run.folder / "lab7_models" / "eksplorator.html").read_text(encoding="utf-8")
+    assert "lab7_models/eksplorator.html" in frame.split("</iframe>")[1]
+    data = json.loads(re.search(r'id="data">(.*?)</script>', source, flags=re.S)[1])
+    assert data["mnist"] == (run.network_fault is None) and len(data["images"]) == 50
+    assert 500 <= len(data["labels"]) == len(data["codes"]) * 3 // 4 // 4  # two numbers of two bytes each
+    assert data["percentiles"][49] == pytest.approx(np.median(run.test_errors["autoenkoder"]))
+    assert data["labels"] == run.y_test[::len(run.y_test) // len(data["labels"])].tolist()
+    assert "http" not in source.replace("http://www.w3.org", "")
+
+
+# The stored outputs: the page that carries the trained network, inside the exported notebook
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """The exported notebook, with its stored outputs."""
+    body, _ = HTMLExporter(embed_images=True).from_notebook_node(nbformat.read(NOTEBOOK, as_version=4))
+    path = tmp_path_factory.mktemp("export") / "lab7.html"
+    path.write_text(body, encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture
+def stored(browser, exported):
+    """The page in its frame in the exported notebook; the window is high enough to show it whole."""
+    resize(browser, 1280, 1200)
+    browser.get_log("browser")
+    browser.get(exported)
+    frame = browser.find_element(By.CSS_SELECTOR, "iframe[srcdoc]")
+    browser.execute_script("arguments[0].scrollIntoView({behavior: 'instant'})", frame)
+    browser.switch_to.frame(frame)
+    yield browser
+    browser.switch_to.default_content()
+    assert errors(browser) == []
+
+
+@pytest.mark.parametrize("drawn, expected", [(STROKE, 1), (RING, 0)], ids=["stroke", "ring"])
+def test_drawn_digits_are_recognised(stored, drawn, expected):
+    drag(stored, "drawing", drawn)
+    assert digit(stored) == expected
+
+
+def test_stored_page_is_of_mnist(stored):
+    assert stored.execute_script("return data.mnist && data.labels.length") == 2_000
+    assert not element(stored, "warning").is_displayed()
+
+
+def test_a_letter_is_worse_than_most_digits(stored):
+    """What the page's sentence says: the autoencoder is specific to its data. A letter M."""
+    drag(stored, "drawing", [(0.15, 0.85), (0.15, 0.15), (0.5, 0.7), (0.85, 0.15), (0.85, 0.85)])
+    assert int(re.search(r"gorzej niż (\d+)%", element(stored, "comparison").text)[1]) > 80
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_frame_fits_its_content(stored, width):
+    resize(stored, width, 900)
+    inner = stored.execute_async_script("""const done = arguments[0];
+        setTimeout(() => done([document.documentElement.scrollHeight, innerHeight, document.documentElement.scrollWidth,
+                               innerWidth]), 300)""")
+    assert inner[0] <= inner[1] <= inner[0] + 4 and inner[2] <= inner[3]
+
+
+def take_picture():
+    """Write tests/eksplorator.png: the page of the stored outputs with a drawn digit."""
+    cell = next(cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells if cell.id == "page")
+    frame = next(out["data"]["text/html"] for out in cell.outputs if "text/html" in out.get("data", {}))
+    path = ROOT / "lab7_models" / "picture.html"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(html.unescape(re.search(r'<iframe srcdoc="(.*?)"', frame, flags=re.S)[1]), encoding="utf-8")
+    browser = open_browser() or sys.exit("Install chromium and chromedriver.")
+    resize(browser, 920, 950)
+    browser.get(path.as_uri())
+    drag(browser, "drawing", [(0.3, 0.25), (0.5, 0.15), (0.7, 0.3), (0.45, 0.5), (0.7, 0.65), (0.5, 0.85), (0.28, 0.75)])
+    browser.save_screenshot(str(ROOT / "tests" / "eksplorator.png"))
+    browser.quit()
+    path.unlink()
+
+
+if __name__ == "__main__":
+    take_picture()
