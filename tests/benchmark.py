@@ -26,6 +26,7 @@ def load_lab_and_data():
     lab = load_lab(nbformat.read(NOTEBOOK, as_version=4), whole_cells={"load", "split"})
     if lab.network_fault:
         raise SystemExit("No MNIST: set MNIST_NPZ.")
+    lab.autoencoder.__globals__["mean_image"] = lab.x_train.mean(axis=0)
     return lab
 
 
@@ -86,7 +87,7 @@ def measure(lab, recipe, seed):
         "test_mse": float(lab.image_mse(lab.predict(dec, codes_test), lab.x_test).mean()),
         "valid_accuracy": lab.accuracy(classifier, codes_valid, lab.y_valid),
         "test_accuracy": lab.accuracy(classifier, codes_test, lab.y_test),
-        "dead": int(lab.find_dead_pixels(ae_model, lab.x_train).sum()), "memory": peak_memory(),
+        "dead": int(lab.find_dead_pixels(dec, codes_train).sum()), "memory": peak_memory(),
     }
 
 

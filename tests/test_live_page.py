@@ -185,13 +185,15 @@ def test_images_against_keras(page, models, content):
 
 
 def test_sample_button_takes_a_test_image(page, content):
-    labels = set()
+    labels, last = set(), None
     for _ in range(8):
         element(page, "sample").click()
         shown = pixels(page, "input")
         index = np.abs(255 - 255 * content["images"].reshape(12, -1) - shown).max(axis=1).argmin()
         assert np.abs(255 - 255 * content["images"][index].ravel() - shown).max() < 1
+        assert index != last
         labels.add(int(index))
+        last = index
         assert element(page, "comparison").text.startswith(f"Cyfra testowa: {content['image_labels'][index]}.")
     assert len(labels) > 1
 
@@ -229,6 +231,8 @@ def test_digits_are_written_in_their_clusters(page, content):
 def test_arrow_keys_move_the_code(page):
     plane = element(page, "plane")
     page.execute_script("useCode(0, 0)")
+    plane.send_keys(*[Keys.ARROW_RIGHT] * 3, *[Keys.ARROW_LEFT] * 3)
+    assert element(page, "code").text == "0,000; 0,000"
     plane.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
     assert code(page) == [0.04, 0.02]
     plane.send_keys(Keys.SHIFT, Keys.ARROW_LEFT, Keys.ARROW_DOWN)
@@ -237,20 +241,27 @@ def test_arrow_keys_move_the_code(page):
     assert code(page)[1] == -1
 
 
-def test_moving_without_pressing(page):
-    """A mouse that passes moves the code, except while a drawing is shown: then it has to press."""
-    plane = element(page, "plane")
-    hover = lambda x, y: ActionChains(page, duration=10).move_to_element_with_offset(
-        plane, round(x * plane.size["width"] / 2), round(-y * plane.size["height"] / 2)).perform()
-    hover(0.5, 0.5)
-    np.testing.assert_allclose(code(page), [0.5, 0.5], atol=0.01)
+def test_passing_and_foreign_drags_change_nothing(page):
+    """Neither a mouse that passes, nor a drag that began elsewhere, nor the right button moves the code or draws."""
     page.execute_script("useTestImage(3)")
     own = code(page)
-    hover(-0.5, 0.2)
-    assert code(page) == own
+    for name in ("plane", "drawing"):
+        target = element(page, name)
+        ActionChains(page, duration=10).move_to_element(target).move_by_offset(30, 20).perform()
+        ActionChains(page, duration=10).click_and_hold(element(page, "comparison")).move_to_element(
+            target).move_by_offset(40, 10).release().perform()
+        ActionChains(page, duration=10).move_to_element(target).context_click().perform()
+        assert code(page) == own and (pixels(page, "drawing") == 255).all(), name
+
+
+def test_pad_and_input_agree(page):
+    """A code from the plane has no drawing: the pad is empty again, and so is the input."""
+    drag(page, "drawing", STROKE)
+    assert (pixels(page, "drawing") == 0).any() and (pixels(page, "input") == 0).any()
     drag(page, "plane", [(0.25, 0.4)])
     np.testing.assert_allclose(code(page), [-0.5, 0.2], atol=0.01)
-    assert "więc wejścia nie ma" in element(page, "comparison").text and (pixels(page, "input") == 255).all()
+    assert "wejścia nie ma" in element(page, "comparison").text
+    assert (pixels(page, "drawing") == 255).all() and (pixels(page, "input") == 255).all()
 
 
 def test_finger_moves_the_code(page):
@@ -304,7 +315,9 @@ def test_keyboard_alone(page):
     rows, columns = np.nonzero(image > 0.5)
     assert rows.max() - rows.min() > 2 * (columns.max() - columns.min()) > 0
     pad.send_keys(Keys.SPACE, Keys.ARROW_RIGHT)
+    pad.send_keys(Keys.SPACE)
     element(page, "clear").send_keys(Keys.ENTER)
+    pad.send_keys(*[Keys.ARROW_RIGHT] * 3)  # clearing lifts the pen
     assert (pixels(page, "drawing") == 255).all()
     element(page, "sample").send_keys(Keys.SPACE)
     assert "Cyfra testowa" in element(page, "comparison").text
@@ -409,13 +422,14 @@ def test_a_letter_is_worse_than_most_digits(stored):
     assert int(re.search(r"gorzej niż (\d+)%", element(stored, "comparison").text)[1]) > 80
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_frame_fits_its_content(stored, width):
-    resize(stored, width, 900)
-    inner = stored.execute_async_script("""const done = arguments[0];
-        setTimeout(() => done([document.documentElement.scrollHeight, innerHeight, document.documentElement.scrollWidth,
-                               innerWidth]), 300)""")
-    assert inner[0] <= inner[1] <= inner[0] + 4 and inner[2] <= inner[3]
+def test_frame_fits_its_content(stored):
+    """At every width: no scroll bar in the frame, nothing cut off below, no empty space."""
+    for width in (390, 520, 700, 830, 960, 975, 1280):
+        resize(stored, width, 1200)
+        inner, content, usable, needed, height = stored.execute_async_script("""const done = arguments[0];
+            setTimeout(() => done([innerWidth, document.body.offsetHeight, document.documentElement.clientWidth,
+                                   document.documentElement.scrollWidth, innerHeight]), 300)""")
+        assert inner == usable >= needed and content <= height <= content + 2, width
 
 
 def take_picture():
