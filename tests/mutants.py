@@ -229,7 +229,7 @@ def main():
     bad, run, start = 0, None, time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         if {"unchanged", *FIGURES, *PAGE} & set(chosen):
-            run = Run(notebook, folder)
+            run = Run(notebook, Path(folder))
         for name in chosen:
             if name == "unchanged":
                 found = test(unit_tests) | test(["test_figures.py", "test_live_page.py"], changed_run=run) | test_outputs(notebook)
