@@ -28,6 +28,11 @@ def test_no_error_and_no_stderr(code_cells):
     assert bad == []
 
 
+def test_no_cell_ends_with_a_stray_value(code_cells):
+    """What a reader sees is displayed or printed on purpose, never the value of a last line."""
+    assert [cell.id for cell in code_cells for out in cell.outputs if out.output_type == "execute_result"] == []
+
+
 def test_tags(notebook):
     assert {cell.id: cell.metadata.tags for cell in notebook.cells if cell.metadata.get("tags")} == {
         cell_id: ["nbval-ignore-output"] for cell_id in IGNORED_OUTPUT}
