@@ -7,15 +7,13 @@ The notebook is executed once in this process (see Run in conftest.py). A change
 can reach: its own, and those that use a name which a reached cell defines. What only nbval can see (outputs, warnings,
 missing figures) runs under nbval, on a copy that ends with the changed cell, after 12 epochs of training.
 """
-import ast
 import contextlib
 import copy
 import io
-import json
-import os
 import re
 import shutil
 import subprocess
+import symtable
 import sys
 import tempfile
 import time
@@ -169,11 +167,15 @@ def test(files, *options, **replacements):
 
 
 def names(cell):
-    """Return the names that a cell uses and those that it defines, at its top level."""
-    tree = ast.parse(plain_python(cell))
-    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    defined = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return used, defined | {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    """Return the global names that a cell takes from elsewhere and those that it defines."""
+    def referenced(table):
+        own = {symbol.get_name() for symbol in table.get_symbols()
+               if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())}
+        return own.union(*map(referenced, table.get_children()))
+
+    table = symtable.symtable(plain_python(cell), cell.id, "exec")
+    defined = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    return referenced(table) - defined, defined
 
 
 def test_reached(run, notebook, cell_id, *tests):
