@@ -85,7 +85,7 @@ FIGURES = {
     "least sure first": ("random-answers", r"argsort\(\)\[::-1\]", "argsort()", "test_random_answers"),
     "answers of other codes": ("random-answers", r"random_images\[chosen\]", "random_images[chosen[::-1]]", "test_random_answers"),
     "numbers beside their codes": ("draw-on-plane", r"text\(\*mark,", "text(*mark[::-1],", "test_random_answers"),
-    "marks over other points": ("draw-on-plane", r"codes_test\[::3\], y_test\[::3\]", "codes_test[::3], y_test[1::3]", "test_points_behind_the_marks_are_test_codes"),
+    "marks over other points": ("draw-on-plane", r"codes_test\[::3\], y_test\[::3\]", "codes_test[::3], np.roll(y_test, 1)[::3]", "test_points_behind_the_marks_are_test_codes"),
     "easiest digits as hardest": ("hardest", r"\[::-1\]\[:12\]", "[:12]", "hardest"),
     "hardest by another model": ("hardest", r'test_errors\["autoenkoder"\]', 'test_errors["średni obraz"]', "test_hardest_digits"),
     "pairs exchanged": ("hardest", r"x_test\[hardest\], reconstructions\[hardest\]", "reconstructions[hardest], x_test[hardest]", "test_hardest_digits"),
