@@ -1,9 +1,11 @@
-"""Measure the notebook's training against the plain recipe, with the notebook's own functions.
+"""Measure the notebook and its training against the plain recipe, with the notebook's own functions.
 
-Run by hand, on a machine that does nothing else: .venv/bin/python tests/benchmark.py [--seeds N].
-It asserts nothing. The plain recipe is Adam 1e-3, batch 256, 40 epochs, everything else as Keras has it.
+Run by hand, on a machine that does nothing else: .venv/bin/python tests/benchmark.py [--seeds N [--set NAME=VALUE]].
+It asserts nothing. The plain recipe is Adam 1e-3, batch 256, 40 epochs, everything else as Keras has it. The tables are
+in Polish, as the README shows them.
 """
 import argparse
+import ast
 import json
 import platform
 import re
@@ -15,8 +17,9 @@ from datetime import date
 from pathlib import Path
 
 import nbformat
+from nbclient import NotebookClient
 
-from conftest import NOTEBOOK, load_lab
+from conftest import NOTEBOOK, ROOT, load_lab
 
 PLAIN = {"batch_size": 256, "learning_rate": 1e-3, "epochs": 40}
 
@@ -91,6 +94,22 @@ def measure(lab, recipe, seed):
     }
 
 
+def execute_notebook():
+    """Execute the notebook in a fresh kernel; return seconds by cell, from the dearest, and the kernel's peak in MiB."""
+    notebook, starts, seconds = nbformat.read(NOTEBOOK, as_version=4), {}, {}
+    last = nbformat.v4.new_code_cell(
+        "import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10)")
+    notebook.cells.append(last)
+    client = NotebookClient(notebook, timeout=1800, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
+    client.on_cell_start = lambda cell, cell_index: starts.update({cell.id: time.monotonic()})
+    client.on_cell_executed = lambda cell, **_: seconds.update({cell.id: time.monotonic() - starts[cell.id]})
+    start = time.monotonic()
+    client.execute()
+    seconds.pop(last.id)
+    whole = time.monotonic() - start
+    return whole, dict(sorted(seconds.items(), key=lambda item: -item[1])), float(last.outputs[0].text)
+
+
 def peak_memory():
     """Return this process's peak resident size in MiB, or nan where the system does not say (Windows)."""
     try:
@@ -113,52 +132,80 @@ def processor():
         return platform.processor() or platform.machine()
 
 
+def comma(text):
+    """Write the numbers in a text as Polish does."""
+    return re.sub(r"(?<=\d)\.(?=\d)", ",", text)
+
+
+def print_row(row):
+    print("|", comma(" | ".join(row)), "|", flush=True)
+
+
 def print_table(header, rows):
     for row in [header, ["---"] * len(header), *rows]:
-        print("|", " | ".join(row), "|", flush=True)
+        print_row(row)
 
 
 def compare():
-    """Print the table of the plain recipe against the notebook's."""
+    """Print the table of the plain recipe against the notebook's, and what the whole notebook costs."""
     plain, ours = in_new_process("plain", 0), in_new_process("notebook", 0)
+    whole, cells, memory = execute_notebook()
     goal = plain["valid_losses"][-1]
     reached = next((end for end, loss in zip(ours["ends"], ours["valid_losses"]) if loss <= goal), float("nan"))
     lines = [
-        ("seconds an epoch (median)", "epoch", ".2f"), ("share of the matrix-product rate", "share", ".0%"),
-        ("whole training, seconds", "seconds", ".1f"), ("validation MSE", "valid_mse", ".4f"),
-        ("test MSE", "test_mse", ".4f"), ("accuracy on test codes", "test_accuracy", ".1%"),
-        ("dead pixels", "dead", "d"), ("peak memory, MiB", "memory", ".0f"),
+        ("sekundy na epokę (mediana)", "epoch", ".2f"), ("część szybkości mnożenia macierzy", "share", ".0%"),
+        ("cały trening, sekundy", "seconds", ".1f"), ("MSE (walidacja)", "valid_mse", ".4f"),
+        ("MSE (test)", "test_mse", ".4f"), ("dokładność na kodach (test)", "test_accuracy", ".1%"),
+        ("martwe piksele", "dead", "d"), ("szczyt pamięci, MiB", "memory", ".0f"),
     ]
     rows = [[title, f"{plain[key]:{form}}", f"{ours[key]:{form}}",
              f"{ours[key] / plain[key]:.2f}" if plain[key] else "-"] for title, key, form in lines]
-    rows.insert(3, [f"seconds to validation MSE {goal:.4f}", f"{plain['ends'][-1]:.1f}", f"{reached:.1f}",
+    rows.insert(3, [f"sekundy do MSE {goal:.4f} (walidacja)", f"{plain['ends'][-1]:.1f}", f"{reached:.1f}",
                     f"{reached / plain['ends'][-1]:.2f}"])
-    print(f"\n{date.today()}, {processor()}, seed 0\n")
-    print_table(["", "plain", "notebook", "ratio"], rows)
+    rows.append(["cały notatnik obok zwykłego treningu, sekundy", f"{plain['seconds']:.1f}", f"{whole:.1f}",
+                 f"{whole / plain['seconds']:.2f}"])
+    rows.append(["szczyt pamięci całego notatnika, MiB", "-", f"{memory:.0f}", "-"])
+    print(f"\n{date.today()}, {processor()}, ziarno 0 (cały notatnik: ziarno {load_lab_and_data().SEED})\n")
+    print_table(["", "zwykły", "notatnik", "stosunek"], rows)
+    dearest = "; ".join(f"`{name}` {seconds:.1f}" for name, seconds in list(cells.items())[:6])
+    print(f"\nNajdroższe komórki notatnika, sekundy: {comma(dearest)}")
 
 
-def repeat(count):
-    """Print the notebook's recipe seed by seed."""
+def repeat(count, parameters):
+    """Print the notebook's recipe seed by seed, with other values of its parameters."""
     lab = load_lab_and_data()
-    keys = {"valid_mse": ".5f", "test_mse": ".5f", "valid_accuracy": ".3f", "test_accuracy": ".3f", "dead": "g", "seconds": ".1f"}
+    for name, value in parameters.items():
+        if name not in lab.train.__globals__:
+            raise SystemExit(f"The notebook has no parameter {name}.")
+        lab.train.__globals__[name] = value
+        setattr(lab, name, value)
+    keys = {"valid_mse": ".5f", "test_mse": ".5f", "valid_accuracy": ".1%", "test_accuracy": ".1%", "dead": "g"}
     results = []
-    print(f"\n{date.today()}, {processor()}\n")
-    print_table(["seed", "validation MSE", "test MSE", "validation accuracy", "test accuracy", "dead pixels", "seconds"], [])
+    print(f"\n{date.today()}, {processor()}", *(f"{name}={value}" for name, value in parameters.items()), "\n")
+    print_table(["ziarno", "MSE (walidacja)", "MSE (test)", "dokładność (walidacja)", "dokładność (test)",
+                 "martwe piksele"], [])
     for seed in range(count):
         results.append(measure(lab, "notebook", seed))
-        print("|", " | ".join([str(seed), *(f"{results[-1][key]:{form}}" for key, form in keys.items())]), "|", flush=True)
+        print_row([str(seed), *(f"{results[-1][key]:{form}}" for key, form in keys.items())])
     worst = {key: (min if "accuracy" in key else max) for key in keys}
-    for name, summary in [("mean", lambda key, values: statistics.mean(values)),
-                          ("worst", lambda key, values: worst[key](values)),
-                          ("standard deviation", lambda key, values: statistics.stdev(values))]:
+    for name, summary in [("średnia", lambda key, values: statistics.mean(values)),
+                          ("najgorszy wynik", lambda key, values: worst[key](values)),
+                          ("odchylenie standardowe", lambda key, values: statistics.stdev(values))]:
         if count > 1:
-            cells = [f"{summary(key, [result[key] for result in results]):{form}}" for key, form in keys.items()]
-            print("|", " | ".join([name, *cells]), "|", flush=True)
+            print_row([name, *(f"{summary(key, [result[key] for result in results]):{form}}" for key, form in keys.items())])
+
+
+def parameter(text):
+    """Return (NAME, value) for NAME=VALUE, where VALUE is a Python literal."""
+    name, value = text.split("=")
+    return name, ast.literal_eval(value)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, metavar="N", help="instead: the notebook's recipe with seeds 0 to N-1")
+    parser.add_argument("--set", action="append", default=[], type=parameter, metavar="NAME=VALUE",
+                        help="with --seeds: another value of a parameter")
     parser.add_argument("--measure", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -166,6 +213,6 @@ if __name__ == "__main__":
     elif options.seeds is not None:
         if options.seeds < 1:
             parser.error("--seeds must be at least 1")
-        repeat(options.seeds)
+        repeat(options.seeds, dict(options.set))
     else:
         compare()

@@ -123,6 +123,8 @@ class Run:
         """Execute code cells, with the variables that are there."""
         for cell in cells:
             self.now, self.shown[cell.id], output = cell.id, [], io.StringIO()
+            if cell.id == "split":
+                self.space.update(self.part)  # the cell deletes them
             with contextlib.redirect_stdout(output), contextlib.chdir(self.folder):
                 exec(compile(self.shortened(cell), cell.id, "exec"), self.space)
             self.printed[cell.id] = output.getvalue()
@@ -145,11 +147,11 @@ class Run:
 
     def keep_a_part(self):
         """Keep a random part of the images, the same each time."""
-        rng = np.random.default_rng(0)
+        rng, self.part = np.random.default_rng(0), {}
         for part, count in self.IMAGES.items():
             images, labels = self.space[f"images_{part}"], self.space[f"labels_{part}"]
             chosen = rng.choice(len(images), count, replace=False)
-            self.space[f"images_{part}"], self.space[f"labels_{part}"] = images[chosen], labels[chosen]
+            self.part |= {f"images_{part}": images[chosen], f"labels_{part}": labels[chosen]}
 
     def figure(self, cell_id):
         """Return the one figure that a cell has shown."""
