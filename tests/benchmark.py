@@ -162,7 +162,7 @@ def compare():
              f"{ours[key] / plain[key]:.2f}" if plain[key] else "-"] for title, key, form in lines]
     rows.insert(3, [f"sekundy do MSE {goal:.4f} (walidacja)", f"{plain['ends'][-1]:.1f}", f"{reached:.1f}",
                     f"{reached / plain['ends'][-1]:.2f}"])
-    rows.append(["cały notatnik obok zwykłego treningu, sekundy", f"{plain['seconds']:.1f}", f"{whole:.1f}",
+    rows.append(["zwykły trening, a obok cały notatnik, sekundy", f"{plain['seconds']:.1f}", f"{whole:.1f}",
                  f"{whole / plain['seconds']:.2f}"])
     rows.append(["szczyt pamięci całego notatnika, MiB", "-", f"{memory:.0f}", "-"])
     print(f"\n{date.today()}, {processor()}, ziarno 0 (cały notatnik: ziarno {load_lab_and_data().SEED})\n")
@@ -192,7 +192,8 @@ def repeat(count, parameters):
                           ("najgorszy wynik", lambda key, values: worst[key](values)),
                           ("odchylenie standardowe", lambda key, values: statistics.stdev(values))]:
         if count > 1:
-            print_row([name, *(f"{summary(key, [result[key] for result in results]):{form}}" for key, form in keys.items())])
+            row = [f"{summary(key, [result[key] for result in results]):{form}}" for key, form in keys.items()]
+            print_row([name, *(text.replace("%", " p.p.") if name.startswith("odch") else text for text in row)])
 
 
 def parameter(text):

@@ -13,6 +13,7 @@ import nbformat
 import numpy as np
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
+from matplotlib.colors import to_rgb
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,22 +33,22 @@ def is_blank(figure):
 
 
 def palette(figure, least_share):
-    """Return which of tab10's colours cover at least this share of an RGB array."""
-    colours = (np.array(matplotlib.colormaps["tab10"].colors) * 255).round().astype(int)
+    """Return which of the ten digits' colours cover at least this share of an RGB array."""
+    colours = (np.array(list(map(to_rgb, matplotlib.color_sequences["petroff10"]))) * 255).round().astype(int)
     shares = [np.mean(np.abs(figure.astype(int) - colour).max(axis=-1) < 12) for colour in colours]
     return {number for number, share in enumerate(shares) if share >= least_share}
 
 
 def check_outputs(cell, fresh):
     """Require fresh outputs without stderr and with the stored cell's figures: number, size, ink and colours."""
-    stderr = "".join(out.text for out in fresh if out.get("name") == "stderr")
-    assert not stderr, f"cell {cell.id}: writes to stderr: {stderr[:300]}"
+    noise = [out.text for out in fresh if out.get("name") == "stderr" or "WARNING" in out.get("text", "")]
+    assert not noise, f"cell {cell.id}: a warning or writing to stderr: {noise[0][:300]}"
     stored, new = figures(cell.outputs), figures(fresh)
     assert [f.shape for f in new] == [f.shape for f in stored], f"cell {cell.id}: number or size of figures differs"
     for old_figure, new_figure in zip(stored, new):
         assert not is_blank(new_figure), f"cell {cell.id}: a figure is blank"
         missing = palette(old_figure, 0.002) - palette(new_figure, 0.0002)
-        assert not missing, f"cell {cell.id}: a figure lost colours {sorted(missing)} of tab10"
+        assert not missing, f"cell {cell.id}: a figure lost colours {sorted(missing)} of petroff10"
 
 
 @pytest.hookimpl(trylast=True)

@@ -9,9 +9,11 @@ from collections import defaultdict
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 
-TAB10 = np.array(matplotlib.colormaps["tab10"].colors)
+ORDER = [8, 3, 2, 1, 0, 9, 7, 5, 4, 6]
+COLOURS = np.array([to_rgb(matplotlib.color_sequences["petroff10"][place]) for place in ORDER])  # by digit
 
 
 def call(model, x):
@@ -33,27 +35,27 @@ def seen(ax, image=None):
     return array
 
 
-def digit_image(ax):
-    """Return the 28x28 image on axes that hold one, after a look at its scale: white 0, black 1."""
+def digit_image(ax, shape=(28, 28)):
+    """Return the image on axes that hold one, after a look at its scale: white 0, black 1."""
     image, = ax.images
     assert image.cmap.name == "gray_r" and image.norm.vmin == 0 and image.norm.vmax == 1
     array = seen(ax)
-    assert array.shape == (28, 28)
+    assert array.shape == shape
     return array
 
 
-def image_axes(figure):
-    """Return the axes that hold a 28x28 image, in the order in which a reader meets them."""
-    axes = [ax for ax in figure.axes if [image.get_array().shape for image in ax.images] == [(28, 28)]]
+def image_axes(figure, shape=(28, 28)):
+    """Return the axes that hold an image of this shape, in the order in which a reader meets them."""
+    axes = [ax for ax in figure.axes if [image.get_array().shape for image in ax.images] == [shape]]
     figure.draw_without_rendering()
     return sorted(axes, key=lambda ax: (-round(ax.get_window_extent().y0), ax.get_window_extent().x0))
 
 
 def points(ax):
     """Return the offsets (N, 2) of a scatter, and for each point the digit whose colour it has."""
-    scatter, = ax.collections
+    scatter, = [drawn for drawn in ax.collections if isinstance(drawn, PathCollection)]
     colours = scatter.to_rgba(scatter.get_array(), alpha=1)[:, :3]
-    return np.asarray(scatter.get_offsets()), np.abs(colours[:, None] - TAB10).sum(axis=2).argmin(axis=1)
+    return np.asarray(scatter.get_offsets()), np.abs(colours[:, None] - COLOURS).sum(axis=2).argmin(axis=1)
 
 
 def crosses(ax):
@@ -98,8 +100,8 @@ def numbered(ax):
 def region_under(ax, codes):
     """Return the digit whose colour lies under each code (N, 2) on axes with decision regions, and the colour's centre."""
     regions = ax.images[-1]
-    assert regions.cmap.name == "tab10" and regions.get_alpha() >= 0.2
-    digits = np.abs(regions.to_rgba(regions.get_array(), alpha=1)[..., None, :3] - TAB10).sum(axis=-1).argmin(axis=-1)
+    assert regions.get_alpha() >= 0.2
+    digits = np.abs(regions.to_rgba(regions.get_array(), alpha=1)[..., None, :3] - COLOURS).sum(axis=-1).argmin(axis=-1)
     left, right, bottom, top = regions.get_extent()
     rows, columns = digits.shape
     if regions.origin == "lower":
@@ -108,6 +110,17 @@ def region_under(ax, codes):
     row = np.clip(((top - codes[:, 1]) / (top - bottom) * rows).astype(int), 0, rows - 1)
     centres = np.stack([left + (column + 0.5) / columns * (right - left), top - (row + 0.5) / rows * (top - bottom)], axis=1)
     return digits[row, column], centres
+
+
+def comma(text):
+    """Return a number's text with the decimal comma that Polish asks for."""
+    return text.replace(".", ",")
+
+
+def number(text):
+    """Return what a Polish reader reads: a decimal comma and a true minus."""
+    assert "." not in text and "-" not in text
+    return float(text.replace(",", ".").replace("−", "-"))
 
 
 def classes(run, codes):
@@ -170,7 +183,7 @@ def test_loss_curves(run):
     assert valid[-1] == pytest.approx(at_the_end["valid"], rel=1e-3)
     assert train[-1] == pytest.approx(at_the_end["train"], rel=0.02)  # a mean over the last, slow epoch
     assert train[0] > 1.5 * train[-1] and valid[0] > valid[-1]
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoka", "strata (mse)")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoka", "strata (MSE)")
 
 
 def test_reconstructions(run, label_of, pca):
@@ -186,12 +199,12 @@ def test_reconstructions(run, label_of, pca):
 def test_digit_errors(run, pca):
     ax, = run.figure("digit-mse").axes
     answers = {"średni obraz": np.broadcast_to(run.x_train.mean(axis=0)[..., 0], (len(run.x_test), 28, 28)),
-               "PCA, składowe: 2": pca(run.x_test)[1], "autoenkoder": call(run.ae_model, run.x_test)[..., 0]}
+               "PCA (2 składowe)": pca(run.x_test)[1], "autoenkoder": call(run.ae_model, run.x_test)[..., 0]}
     bars = legend_series(ax, ax.get_legend(), [(bar, bar.get_facecolor()) for bar in ax.patches])
-    assert len(bars) == 3 and "test" in ax.get_ylabel() and ax.get_legend().get_title().get_text() == "średnio"
+    assert len(bars) == 3 and "test" in ax.get_ylabel() and ax.get_legend().get_title().get_text() == "średni MSE"
     for text, own in bars.items():
         name, mean = text.rsplit(": ", 1)
-        assert mean == f"{mse(answers[name], run.x_test):.4f}"
+        assert mean == comma(f"{mse(answers[name], run.x_test):.4f}")
         places = [round(bar.get_x() + bar.get_width() / 2) for bar in own]
         assert sorted(places) == list(range(10))
         for digit, bar in zip(places, own):
@@ -199,6 +212,24 @@ def test_digit_errors(run, pca):
             assert bar.get_height() == pytest.approx(mse(answers[name][chosen], run.x_test[chosen]), rel=1e-3)
     assert [tick.get_text() for tick in ax.get_xticklabels()] == [str(digit) for digit in range(10)]
     assert ax.get_ylim()[0] == 0 and ax.get_yscale() == "linear"
+
+
+def test_strange_images(run, label_of):
+    """Two test digits, their negatives, their pixels in another order and noise; below, what the network makes of them."""
+    axes = image_axes(run.figure("strange"))
+    assert [ax.get_title() for ax in axes[:8:2]] == ["zwykła\ncyfra", "negatyw", "pomieszane\npiksele", "szum"]
+    assert [axes[0].get_ylabel(), axes[8].get_ylabel()] == ["wejście", "wyjście"]
+    given, made = np.array([digit_image(ax) for ax in axes]).reshape(2, 8, 28, 28)
+    assert all(label_of("test", image) is not None for image in given[:2])
+    np.testing.assert_allclose(given[2:4], 1 - given[:2], atol=1e-6)
+    for mixed, digit in zip(given[4:6], given[:2]):
+        np.testing.assert_array_equal(np.sort(mixed, axis=None), np.sort(digit, axis=None))
+        assert abs(np.corrcoef(mixed.ravel(), digit.ravel())[0, 1]) < 0.2
+    assert given[6:].min() >= 0 and given[6:].max() <= 1 and given[6:].std() == pytest.approx(12 ** -0.5, rel=0.05)
+    np.testing.assert_allclose(made, call(run.ae_model, given[..., None])[..., 0], atol=1e-4)
+    errors = [mse(*images) for images in zip(made, given)]
+    assert [ax.get_title() for ax in axes[8:]] == [comma(f"MSE {error:.3f}") for error in errors]
+    assert min(errors[2:]) > max(errors[:2])
 
 
 def test_latent_plane(run, pca):
@@ -221,27 +252,49 @@ def test_legend_of_the_planes(run):
     legend, = run.figure("latent-plane").legends
     names = [int(re.search(r"\d", text.get_text())[0]) for text in legend.get_texts()]
     assert names == list(range(10)) and legend.get_title().get_text() == "cyfra"
-    np.testing.assert_allclose([to_rgb(handle.get_color()) for handle in legend.legend_handles], TAB10)
+    np.testing.assert_allclose([to_rgb(handle.get_color()) for handle in legend.legend_handles], COLOURS)
 
 
-@pytest.mark.parametrize("cell, number", [("latent-plane", 0), ("latent-plane", 1), ("random-plane", 0), ("atlas", 1),
-                                          ("random-answers", 0), ("hardest", 0), ("path", 0)])
+PLANES = [("latent-plane", 0), ("latent-plane", 1), ("random-plane", 0), ("regions", 0), ("random-answers", 0),
+          ("hardest", 0), ("path", 0)]
+
+
+def marked(ax):
+    """Return the numbered places (K, 2) on a plane, none where there are none."""
+    return np.reshape([line.get_xydata() for line in ax.lines if line.get_marker() == "o"], (-1, 2))
+
+
+@pytest.mark.parametrize("cell, number", PLANES)
 def test_a_digit_stands_in_its_cluster(run, cell, number):
-    """Around the digit lie at least half as many of its codes as around the one of its codes that has most."""
+    """Around the digit lie at least half as many of its codes as around the one of its codes that has most.
+
+    Only codes away from the marks and from smaller digits count: there the digit must not stand.
+    """
     ax = run.figure(cell).axes[number]
     codes, digits = points(ax)
     names = cluster_names(ax)
     assert sorted(names) == list(range(10))
     for digit, place in names.items():
         own = codes[digits == digit]
-        around = [(np.abs(own - centre).max(axis=1) < 0.0625).sum() for centre in [place, *own[:200]]]
-        assert around[0] >= max(1, 0.5 * max(around[1:])), digit
+        taken = np.array([*marked(ax), *(names[other] for other in range(digit))]).reshape(-1, 2)
+        free = [code for code in own if (np.hypot(*(taken - code).T) >= 0.15).all()]
+        around = [(np.abs(own - centre).max(axis=1) < 0.0625).sum() for centre in [place, *free[:200]]]
+        assert around[0] >= max(1, 0.5 * max(around[1:], default=0)), digit
+
+
+@pytest.mark.parametrize("cell, number", PLANES)
+def test_nothing_lies_on_a_digit(run, cell, number):
+    ax = run.figure(cell).axes[number]
+    names = cluster_names(ax)
+    for digit, place in names.items():
+        others = np.array([*marked(ax), *(names[other] for other in names if other != digit)])
+        assert np.hypot(*(others - place).T).min() >= 0.149, digit
 
 
 def test_random_grid(run):
     axes = image_axes(run.figure("random-grid"))
     assert len(axes) == run.RANDOM_CODES
-    captions = np.array([[float(number) for number in ax.get_title().split(", ")] for ax in axes])
+    captions = np.array([[number(text) for text in ax.get_title().split("; ")] for ax in axes])
     np.testing.assert_allclose(captions, run.random_codes, atol=0.00501)
     np.testing.assert_allclose([digit_image(ax) for ax in axes], call(run.dec, run.random_codes)[..., 0], atol=1e-4)
 
@@ -251,14 +304,11 @@ def test_random_codes_fill_the_square_evenly(run):
     assert codes.shape == (100, 2) and np.abs(codes).max() <= 1
     assert (np.histogram2d(*codes.T, bins=2, range=[(-1, 1)] * 2)[0] >= 10).all()
     assert np.abs(codes[:, None] - run.codes_test).max(axis=-1).min(axis=1).max() > 0.02  # they are not codes of images
-    assert run.printed["random-grid"].startswith("random_codes: (100, 2)")
+    assert run.printed["random-grid"] == "random_codes: (100, 2)\n"
 
 
 def test_random_plane(run):
     ax, = run.figure("random-plane").axes
-    codes, digits = points(ax)
-    np.testing.assert_allclose(codes, call(run.enc, run.x_test), atol=1e-4)
-    np.testing.assert_array_equal(digits, run.y_test)
     np.testing.assert_array_equal(crosses(ax), run.random_codes)
     assert is_plane(ax)
 
@@ -281,7 +331,7 @@ def test_confusion_matrix(run):
     for axis in (ax.xaxis, ax.yaxis):
         assert {int(text.get_text()): round(place) for text, place in zip(axis.get_ticklabels(), axis.get_ticklocs())} == {
             digit: digit for digit in range(10)}
-    assert ax.get_title() == f"Macierz pomyłek (test), dokładność {counts.trace() / counts.sum():.1%}"
+    assert ax.get_title() == f"Macierz pomyłek (test), dokładność {comma(f'{counts.trace() / counts.sum():.1%}')}"
     assert not np.array_equal(counts, counts.T)
 
 
@@ -320,7 +370,7 @@ def test_atlas_tiles_are_the_decoders_images(run):
     assert (np.diff(shade.ravel()[order]) > -1e-3).all()
 
 
-@pytest.mark.parametrize("cell, number", [("atlas", 0), ("atlas", 1), ("random-answers", 0), ("hardest", 0), ("path", 0)])
+@pytest.mark.parametrize("cell, number", [("regions", 0), ("atlas", 0), ("random-answers", 0), ("hardest", 0), ("path", 0)])
 def test_regions_are_the_classifiers_answers(run, cell, number):
     ax = run.figure(cell).axes[number]
     assert is_plane(ax)
@@ -330,16 +380,18 @@ def test_regions_are_the_classifiers_answers(run, cell, number):
     assert np.abs(centres - codes).max() < 0.01 and len(set(digits)) == 10
 
 
-def test_atlas_has_the_test_codes(run):
-    left, right = run.figure("atlas").axes
-    codes, digits = points(right)
-    np.testing.assert_allclose(codes, call(run.enc, run.x_test), atol=1e-4)
-    np.testing.assert_array_equal(digits, run.y_test)
-    assert "kody testowe" in right.get_title() and "Zdekodowany" in left.get_title()
+@pytest.mark.parametrize("cell, number", [("regions", 0), ("atlas", 0), ("random-answers", 0), ("hardest", 0), ("path", 0)])
+def test_lines_run_where_the_answer_changes(run, cell, number):
+    """On either side of the middle of each piece of a boundary the classifier answers differently."""
+    ax = run.figure(cell).axes[number]
+    corners = [path.vertices for drawn in ax.collections if not isinstance(drawn, PathCollection) for path in drawn.get_paths()]
+    middles = np.concatenate([(path[1:] + path[:-1]) / 2 for path in corners if len(path) > 1])
+    around = [classes(run, middles + shift) for shift in ([0.008, 0], [-0.008, 0], [0, 0.008], [0, -0.008])]
+    assert len(middles) > 1_000 and np.mean(np.ptp(around, axis=0) > 0) > 0.95  # a path's jump to its next piece is none
 
 
-@pytest.mark.parametrize("cell", ["random-answers", "hardest", "path"])
-def test_points_behind_the_marks_are_test_codes(run, cell):
+@pytest.mark.parametrize("cell", ["random-plane", "regions", "random-answers", "hardest", "path"])
+def test_points_behind_marks_and_regions_are_test_codes(run, cell):
     codes, digits = points(run.figure(cell).axes[0])
     distances = np.abs(codes[:, None] - call(run.enc, run.x_test)).max(axis=-1)
     assert distances.min(axis=1).max() < 1e-4 and len(codes) > len(run.x_test) / 4
@@ -354,7 +406,7 @@ def test_random_answers(run):
     sure = np.sort(answers.max(axis=1))
     assert len(axes) == len(marks) == 20
     for place, ax in enumerate(axes, 1):
-        number, digit, percent = map(int, re.fullmatch(r"(\d+): (\d) \((\d+)%\)", ax.get_xlabel()).groups())
+        number, digit, percent = map(int, re.fullmatch(r"(\d+): odp\. (\d) \((\d+)%\)", ax.get_xlabel()).groups())
         assert number == place and marks[number] in run.random_codes
         answer = call(run.classifier, marks[number][None])[0]
         assert digit == answer.argmax() and percent == round(100 * answer.max())
@@ -365,18 +417,17 @@ def test_random_answers(run):
 
 def test_hardest_digits(run, label_of):
     figure = run.figure("hardest")
-    marks, axes = numbered(figure.axes[0]), image_axes(figure)
+    marks, axes = numbered(figure.axes[0]), image_axes(figure, (28, 56))
     errors = np.square(call(run.ae_model, run.x_test) - run.x_test).mean(axis=(1, 2, 3))
-    assert len(marks) == 12 and len(axes) == 24
+    assert len(marks) == len(axes) == 12
     shown = []
-    for number, (left, right) in enumerate(zip(axes[::2], axes[1::2]), 1):
-        original = digit_image(left)
+    for number, ax in enumerate(axes, 1):
+        original, drawn = np.split(digit_image(ax, (28, 56)), 2, axis=1)
         code = call(run.enc, original[None, ..., None])
-        assert left.get_xlabel() == f"{number}: cyfra {label_of('test', original)}"
-        assert right.get_xlabel() == f"odp. {classes(run, code)[0]}"
+        assert ax.get_xlabel() == f"{number}: cyfra {label_of('test', original)}, odp. {classes(run, code)[0]}"
         np.testing.assert_allclose(marks[number], code[0], atol=1e-4)
-        np.testing.assert_allclose(digit_image(right), call(run.dec, code)[0, ..., 0], atol=1e-4)
-        shown.append(mse(digit_image(right), original))
+        np.testing.assert_allclose(drawn, call(run.dec, code)[0, ..., 0], atol=1e-4)
+        shown.append(mse(drawn, original))
     np.testing.assert_allclose(shown, np.sort(errors)[::-1][:12], rtol=1e-3)
 
 
@@ -403,7 +454,7 @@ def nearest_accuracy(codes, labels, new_codes, new_labels):
 
 def test_dimensions(run, pca):
     left, right = run.figure("dimensions-plot").axes
-    assert (left.get_ylabel(), right.get_ylabel()) == ("MSE (test)", "dokładność (test)")
+    assert (left.get_ylabel(), right.get_ylabel()) == ("MSE (test)", "dokładność 25 sąsiadów (test)")
     errors, accuracies = lines_by_name(left), lines_by_name(right)
     assert set(errors) == set(accuracies) == {"autoenkoder", "PCA"}
     for x, y in [*errors.values(), *accuracies.values()]:
@@ -428,7 +479,7 @@ def test_dimensions(run, pca):
 def test_gauges(run):
     saturation, dead, _ = run.printed["gauges"].splitlines()
     codes = call(run.enc, run.x_test)
-    assert saturation == f"Wartości kodu z |z| > 0,99: {np.mean((codes > 0.99) | (codes < -0.99)):.1%}"
+    assert saturation == comma(f"Wartości kodu z |z| > 0,99: {np.mean((codes > 0.99) | (codes < -0.99)):.1%}")
     lit = call(run.dec, call(run.enc, run.x_train)).max(axis=0) > 0
     assert dead == f"Martwe piksele: {int(np.sum(~lit & (run.x_train.mean(axis=0) >= 0.02)))}"
 
@@ -436,12 +487,12 @@ def test_gauges(run):
 def table(run):
     markdown, = [thing.data for thing, _ in run.shown["scoreboard"]]
     lines = [[cell.strip() for cell in line.strip("| ").split("|")] for line in markdown.splitlines()]
-    assert lines[0] == ["Opis obrazu", "bajty", "MSE (test)", "dokładność (walidacja)", "dokładność (test)"]
+    assert lines[0] == ["Opis obrazu", "bajty", "MSE (test)", "dokładność: trening", "walidacja", "test"]
     return {line[0]: line[1:] for line in lines[2:]}
 
 
 def test_scoreboard(run, pca):
-    codes = {part: call(run.enc, run.space[f"x_{part}"]) for part in ("valid", "test")}
+    codes = {part: call(run.enc, run.space[f"x_{part}"]) for part in ("train", "valid", "test")}
     rounded = {part: np.round(codes[part] * 127).astype("int8") / np.float32(127) for part in codes}
     pixels = {part: run.space[f"x_{part}"].reshape(-1, 784) for part in codes}
     scale = np.abs(run.pca.transform(run.x_train.reshape(-1, 784))).max()
@@ -449,8 +500,8 @@ def test_scoreboard(run, pca):
     common = max(range(10), key=lambda digit: np.sum(run.y_train == digit))
     expected = {
         "nic: średni obraz, najczęstsza cyfra": ["0", mse(run.x_test * 0 + run.x_train.mean(axis=0), run.x_test), None,
-                                                 np.mean(run.y_test == common)],
-        "PCA, 2 składowe": ["8", mse(pca(run.x_test)[1], run.x_test), *scores(run, run.pca_classifier, plane)],
+                                                 None, np.mean(run.y_test == common)],
+        "PCA (2 składowe)": ["8", mse(pca(run.x_test)[1], run.x_test), *scores(run, run.pca_classifier, plane)],
         "autoenkoder": ["8", mse(call(run.ae_model, run.x_test), run.x_test), *scores(run, run.classifier, codes)],
         "autoenkoder, kod zaokrąglony": ["2", mse(call(run.dec, rounded["test"]), run.x_test),
                                          *scores(run, run.classifier, rounded)],
@@ -458,12 +509,12 @@ def test_scoreboard(run, pca):
     }
     found = table(run)
     assert list(found) == list(expected)
-    for name, (size, error, valid, test) in expected.items():
-        assert found[name] == [size, f"{error:.4f}", "" if valid is None else f"{valid:.1%}", f"{test:.1%}"], name
+    for name, (size, error, *shares) in expected.items():
+        assert found[name] == [size, comma(f"{error:.4f}"), *("" if share is None else comma(f"{share:.1%}") for share in shares)], name
 
 
 def scores(run, model, inputs):
-    return [accuracy(run, model, inputs[part], run.space[f"y_{part}"]) for part in ("valid", "test")]
+    return [accuracy(run, model, inputs[part], run.space[f"y_{part}"]) for part in ("train", "valid", "test")]
 
 
 def test_conclusions(run, pca):
@@ -474,8 +525,8 @@ def test_conclusions(run, pca):
     assert f"stanowi {error / mse(pca(run.x_test)[1], run.x_test):.0%} błędu PCA" in text
     assert f"i {error / mean_error:.0%} błędu średniego obrazu" in text
     recall = counts.diagonal() / counts.sum(axis=1)
-    for word, digit in (("Najlepiej rozpoznawana cyfra to", recall.argmax()), ("najgorzej", recall.argmin())):
-        assert re.search(rf"{word} {digit} \((czułość )?{recall[digit]:.1%}\)", text)
+    for word, digit in (("Najlepiej rozpoznawana cyfra to", recall.argmax()), ("a najgorzej rozpoznawana to", recall.argmin())):
+        assert re.search(rf"{word} {digit} \((czułość )?{comma(f'{recall[digit]:.1%}')}\)", text)
     mistakes = defaultdict(int)
     for digit, answer in np.argwhere(counts):
         if digit != answer:
@@ -487,8 +538,46 @@ def test_conclusions(run, pca):
     answers = classes(run, codes)
     confused = [code for code, digit, answer in zip(codes, run.y_test, answers) if {digit, answer} == {first, second}]
     x, y = np.median(confused, axis=0)
-    place = re.search(r"w okolicy \((-?\d\.\d\d), (-?\d\.\d\d)\)", text)
-    assert [float(number) for number in place.groups()] == pytest.approx([x, y], abs=0.00501)
+    place = re.search(r"Mediana ich kodów leży w punkcie \((−?\d,\d\d); (−?\d,\d\d)\)", text)
+    assert [number(coordinate) for coordinate in place.groups()] == pytest.approx([x, y], abs=0.00501)
+
+
+# What holds for all of them
+
+
+def test_decimal_commas(run):
+    """No number that a reader sees has a decimal point; Keras's own summaries and the page's source apart."""
+    texts = {cell_id: [text] for cell_id, text in run.printed.items() if cell_id not in ("autoencoder", "train-classifier")}
+    for cell_id, things in run.shown.items():
+        for thing, _ in things:
+            if hasattr(thing, "axes"):
+                thing.draw_without_rendering()
+                texts[cell_id] += [text.get_text() for text in thing.findobj(matplotlib.text.Text)]
+            elif cell_id != "page":
+                texts[cell_id].append(str(getattr(thing, "data", thing)))
+    found = [(cell_id, text) for cell_id, own in texts.items() for text in own if re.search(r"\d\.\d", text)]
+    assert found == [] and sum("," in text for own in texts.values() for text in own) > 150
+
+
+MACHADO = {  # colour vision without one kind of cone: Machado, Oliveira and Fernandes (2009), table 1, severity 1
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("kind", [None, *MACHADO])
+@pytest.mark.parametrize("first, second", [(3, 5), (4, 9), (2, 8), (3, 8), (5, 8), (7, 9)])
+def test_digits_side_by_side_differ_for_colour_blind_readers(run, kind, first, second):
+    """CIE 1976 colour difference of at least 20: ten times what is just seen."""
+    rgb = np.array(list(map(to_rgb, run.COLOURS.colors)))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    if kind:
+        linear = (linear @ np.transpose(MACHADO[kind])).clip(0, 1)
+    xyz = linear @ np.transpose([[0.4339, 0.3762, 0.1899], [0.2126, 0.7152, 0.0722], [0.0178, 0.1095, 0.8727]])  # white: 1, 1, 1
+    root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    lab = np.stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])], axis=1)
+    assert np.linalg.norm(lab[first] - lab[second]) >= 20
 
 
 # Drawing functions on their own

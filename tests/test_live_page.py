@@ -102,7 +102,9 @@ def content():
     inked = np.zeros((12, 28, 28, 1), int)
     for image, row, column in zip(inked, rng.integers(0, 16, 12), rng.integers(0, 16, 12)):
         image[row:row + 12, column:column + 12] = 1
-    return {"codes": rng.uniform(-0.9, 0.9, (10, 2)).astype("float32"), "labels": rng.permutation(10).astype("uint8"),
+    codes = rng.permutation([(x, y) for x in (-0.75, -0.25, 0.25, 0.75) for y in (-0.75, -0.25, 0.25, 0.75)])[:10]
+    codes = (codes + rng.uniform(-0.15, 0.15, (10, 2))).astype("float32")  # room for ten written digits
+    return {"codes": codes, "labels": rng.permutation(10).astype("uint8"),
             "images": (rng.integers(0, 256, (12, 28, 28, 1)) * inked / 255).astype("float32"),
             "image_labels": rng.integers(0, 10, 12).astype("uint8"), "errors": np.linspace(0, 0.2, 1_001)}
 
@@ -198,9 +200,9 @@ def test_sample_button_takes_a_test_image(page, content):
     assert len(labels) > 1
 
 
-def test_plane_shows_regions_codes_and_the_mark(page, models, content):
+def test_plane_shows_regions_codes_and_the_mark(page, models, content, lab):
     """The colour of 400 places is the classifier's answer there, and around each code lies its label's colour."""
-    colours = [tuple(int(round(255 * part)) for part in rgb) for rgb in matplotlib.colormaps["tab10"].colors]
+    colours = [tuple(int(round(255 * part)) for part in rgb) for rgb in map(matplotlib.colors.to_rgb, lab.COLOURS.colors)]
     flat = page.execute_script("return Array.from(background.getContext('2d').getImageData(0, 0, side, side).data)")
     painted = np.array(flat, dtype=int).reshape(840, 840, 4)[..., :3]
     pale = np.array([[255 * 0.65 + 0.35 * part for part in rgb] for rgb in colours])

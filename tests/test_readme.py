@@ -23,6 +23,38 @@ def test_result_table_is_the_notebooks(notebook):
     assert table_rows(results) == table_rows(stored[0])
 
 
+def markdown(notebook, cell_id):
+    return next(cell.source for cell in notebook.cells if cell.id == cell_id)
+
+
+def means_of_seeds():
+    """Return the row of means and the row of standard deviations of the README's table of ten seeds."""
+    rows = {row[0]: row[1:] for row in table_rows(README[README.index("| ziarno |"):].split("\n\n")[0])}
+    return rows["średnia"], rows["odchylenie standardowe"]
+
+
+def test_the_notebook_tells_what_ten_seeds_give(notebook):
+    means, deviations = means_of_seeds()
+    error = f"{float(means[1].replace(',', '.')):.4f}".replace(".", ",")
+    for text in (markdown(notebook, "seeds-text"), README):
+        assert f"MSE {error} i dokładność {means[3]}" in text
+        assert f"odchyleniem standardowym {deviations[3].removesuffix(' p.p.')} punktu procentowego" in text
+
+
+def test_the_choice_of_the_learning_rate_is_the_benchmarks(notebook):
+    told = table_rows(markdown(notebook, "training-intro"))
+    measured = {row[0]: row[1] for row in table_rows(README[README.index("| `LEARNING_RATE` |"):].split("\n\n")[0])[1:]}
+    assert dict(zip(told[0][1:], told[1][1:])) == measured and len(measured) == 3
+    parameters = markdown(notebook, "parameters")
+    chosen = re.search(r"^LEARNING_RATE = (\S+)", parameters, flags=re.M)[1].replace(".", ",")
+    assert min(measured, key=measured.get) == chosen
+
+
+def test_polish_part_has_decimal_commas():
+    tables = [line for line in README.split("## In English")[0].splitlines() if line.startswith("|")]
+    assert len(tables) > 20 and [line for line in tables if re.search(r"\d\.\d", line)] == []
+
+
 @pytest.mark.parametrize("file", [".ci/run", ".github/workflows/test.yml"])
 def test_ci_runs_the_readmes_test_command(file):
     command = next(line for line in README.splitlines() if "pytest" in line and line.startswith("python3"))
