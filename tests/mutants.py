@@ -126,6 +126,7 @@ PAGE = {
     "page's labels shuffled": ("live-page", r"labels\.tolist\(\), *\n", "labels[::-1].tolist(),\n", "test_plane_shows_regions_codes_and_the_mark"),
     "page's images shuffled": ("live-page", r"for image in images\]", "for image in images[::-1]]", "test_images_against_keras"),
     "page silent about the stand-in": ("page-source", r'"warning"\)\.hidden = data\.mnist', '"warning").hidden = true', "test_stand_in_warning"),
+    "digit under the mark": ("page-source", r"Math\.max\(1, 46 / ", "Math.max(1, 0 / ", "test_the_mark_covers_no_digit"),
     "page without arrow keys": ("page-source", r"plane\.addEventListener\(\"keydown\"", 'plane.addEventListener("keyless"', "test_arrow_keys_move_the_code"),
     "page of another run": ("page", r"\.write_text\(page,", '.write_text(page + " ",', "test_file_and_frame_are_the_same_page"),
 }

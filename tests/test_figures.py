@@ -406,7 +406,7 @@ def test_random_answers(run):
     sure = np.sort(answers.max(axis=1))
     assert len(axes) == len(marks) == 20
     for place, ax in enumerate(axes, 1):
-        number, digit, percent = map(int, re.fullmatch(r"(\d+): odp\. (\d) \((\d+)%\)", ax.get_xlabel()).groups())
+        number, digit, percent = map(int, re.fullmatch(r"(\d+): „(\d)” \((\d+)%\)", ax.get_xlabel()).groups())
         assert number == place and marks[number] in run.random_codes
         answer = call(run.classifier, marks[number][None])[0]
         assert digit == answer.argmax() and percent == round(100 * answer.max())

@@ -213,7 +213,6 @@ def test_plane_shows_regions_codes_and_the_mark(page, models, content, lab):
     clear = distance.min(axis=1) < 8  # neither a code nor a written digit
     expected = np.asarray(models[2]((places * [2, -2] + [-1, 1]).astype("float32"))).argmax(axis=1)
     assert clear.sum() > 300 and np.array_equal(distance.argmin(axis=1)[clear], expected[clear])
-    page.execute_script("data.places = []; paintBackground()")  # the digits lie over their codes
     flat = page.execute_script("return Array.from(background.getContext('2d').getImageData(0, 0, side, side).data)")
     painted = np.array(flat, dtype=int).reshape(840, 840, 4)[..., :3]
     for (z1, z2), label in zip(content["codes"], content["labels"]):
@@ -228,6 +227,22 @@ def test_digits_are_written_in_their_clusters(page, content):
     for label, place in enumerate(places):
         own = content["codes"][content["labels"] == label]
         assert np.abs(own - place).max(axis=1).min() < 0.07
+
+
+def test_the_mark_covers_no_digit(page):
+    """Wherever the code is, ten digits are written, none within 40 of the mark's 840th parts; those far away stay."""
+    places = page.execute_script("return data.places.map(own => place(...own))")
+    for digit, own in enumerate(places):
+        written = page.execute_script("""const written = [], draw = CanvasRenderingContext2D.prototype.fillText;
+            CanvasRenderingContext2D.prototype.fillText = function (text, x, y) { written.push([Number(text), x, y]); };
+            useCode(...data.places[arguments[0]]);
+            CanvasRenderingContext2D.prototype.fillText = draw;
+            return written""", digit)
+        assert [text for text, _, _ in written] == list(range(10))
+        for text, x, y in written:
+            assert np.hypot(x - own[0], y - own[1]) > 40
+            if np.hypot(places[text][0] - own[0], places[text][1] - own[1]) > 50:
+                assert (x, y) == pytest.approx(tuple(places[text]), abs=0.01)
 
 
 def test_arrow_keys_move_the_code(page):
