@@ -266,9 +266,10 @@ def marked(ax):
 
 @pytest.mark.parametrize("cell, number", PLANES)
 def test_a_digit_stands_in_its_cluster(run, cell, number):
-    """Around the digit lie at least half as many of its codes as around the one of its codes that has most.
+    """In the digit's tile of 16x16 lie at least a quarter as many of its codes as in any square of that size.
 
-    Only codes away from the marks and from smaller digits count: there the digit must not stand.
+    Such a square meets at most four tiles. Only squares count whose tiles are free, that is at least 0.15 away from marks
+    and from smaller digits: their middle is a tile's diagonal further away.
     """
     ax = run.figure(cell).axes[number]
     codes, digits = points(ax)
@@ -277,9 +278,9 @@ def test_a_digit_stands_in_its_cluster(run, cell, number):
     for digit, place in names.items():
         own = codes[digits == digit]
         taken = np.array([*marked(ax), *(names[other] for other in range(digit))]).reshape(-1, 2)
-        free = [code for code in own if (np.hypot(*(taken - code).T) >= 0.15).all()]
-        around = [(np.abs(own - centre).max(axis=1) < 0.0625).sum() for centre in [place, *free[:200]]]
-        assert around[0] >= max(1, 0.5 * max(around[1:], default=0)), digit
+        free = [code for code in own if (np.hypot(*(taken - code).T) >= 0.15 + 2 * 0.0625 * 2 ** 0.5).all()]
+        around = [(np.abs(own - centre).max(axis=1) <= 0.0625).sum() for centre in [place, *free[:200]]]
+        assert around[0] >= max(1, 0.25 * max(around[1:], default=0)), digit
 
 
 @pytest.mark.parametrize("cell, number", PLANES)
@@ -595,6 +596,14 @@ def test_show_images_keeps_order_and_orientation(run, monkeypatch):
     assert [np.argwhere(digit_image(ax)).tolist() for ax in axes] == [[[2 + number, 20]] for number in range(6)]
     assert [ax.get_title() for ax in axes] == ["a", "b", "c", "", "", ""]
     assert [ax.get_ylabel() for ax in axes] == ["up", "", "", "down", "", ""]
+
+
+def test_a_digit_without_a_free_code_stands_beside_its_codes(run):
+    codes = np.full((20, 2), 0.3) + np.random.default_rng(0).uniform(-0.01, 0.01, (20, 2))
+    places = run.label_places(codes, np.repeat([2, 7], 10), marks=[[0.3, 0.3]])
+    for place in places.values():
+        assert 0.149 <= np.hypot(*(place - 0.3)) < 0.4
+    assert np.hypot(*(places[2] - places[7])) >= 0.149
 
 
 def test_draw_plane_puts_a_point_where_its_code_is(run):
