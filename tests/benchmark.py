@@ -165,7 +165,7 @@ def compare():
     rows.append(["zwykły trening, a obok cały notatnik, sekundy", f"{plain['seconds']:.1f}", f"{whole:.1f}",
                  f"{whole / plain['seconds']:.2f}"])
     rows.append(["szczyt pamięci całego notatnika, MiB", "-", f"{memory:.0f}", "-"])
-    print(f"\n{date.today()}, {processor()}, ziarno 0 (cały notatnik: ziarno {load_lab_and_data().SEED})\n")
+    print(f"\n{date.today()}, {processor()}, ziarno 0 (cały notatnik: ziarno {load_lab(nbformat.read(NOTEBOOK, as_version=4)).SEED})\n")
     print_table(["", "zwykły", "notatnik", "stosunek"], rows)
     dearest = "; ".join(f"`{name}` {seconds:.1f}" for name, seconds in list(cells.items())[:6])
     print(f"\nNajdroższe komórki notatnika, sekundy: {comma(dearest)}")
