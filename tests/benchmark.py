@@ -1,8 +1,8 @@
 """Measure the notebook and its training against the plain recipe, with the notebook's own functions.
 
-Run by hand, on a machine that does nothing else: .venv/bin/python tests/benchmark.py [--seeds N [--set NAME=VALUE]].
-It asserts nothing. The plain recipe is Adam 1e-3, batch 256, 40 epochs, everything else as Keras has it. The tables are
-in Polish, as the README shows them.
+Run by hand, on a machine that does nothing else, with MNIST: .venv/bin/python tests/benchmark.py
+[--seeds N [--set NAME=VALUE] [--without PART]]. It asserts nothing. The plain recipe is Adam 1e-3, batch 256,
+40 epochs, everything else as Keras has it. The tables are in Polish; tests/benchmark.md keeps the last ones.
 """
 import argparse
 import ast
@@ -15,87 +15,86 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import nbformat
+import numpy as np
 from nbclient import NotebookClient
 
-from conftest import NOTEBOOK, ROOT, load_lab
+from conftest import NOTEBOOK, ROOT, plain_python
 
-PLAIN = {"batch_size": 256, "learning_rate": 1e-3, "epochs": 40}
+WHOLE_CELLS = {"silence", "imports", "parameters", "style", "read-npz", "stand-in", "load-data", "load", "split"}
+PARTS = {  # what can be left out of the recipe: (cell, text, replacement)
+    "start dekodera": ("decoder", """, name="hidden_1",
+                     kernel_initializer="he_normal",
+                     bias_initializer=keras.initializers.RandomUniform(-1, 1)),""", """, name="hidden_1"),"""),
+    "rozgrzewka": ("learning-rate", "warmup = steps // 50", "warmup = 0"),
+    "średni obraz": ("autoencoder", """    dec.get_layer("pixels").bias.assign(images.mean(axis=0).ravel())\n""", ""),
+}
 
 
-def load_lab_and_data():
-    """Return the notebook's functions together with its data: the cells load and split are executed."""
-    lab = load_lab(nbformat.read(NOTEBOOK, as_version=4), whole_cells={"load", "split"})
-    if lab.network_fault:
+def load_lab(without=(), parameters=()):
+    """Return the notebook's functions and data; parts of the recipe can be left out and parameters set."""
+    space = {"__name__": "lab", "get_ipython": MagicMock()}
+    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        for place, text, replacement in (PARTS[name] for name in without):
+            if place == cell.id:
+                assert cell.source.count(text) == 1, f"{cell.id} has no {text!r}"
+                cell.source = cell.source.replace(text, replacement)
+        tree = ast.parse(plain_python(cell))
+        if cell.id not in WHOLE_CELLS:
+            tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        exec(compile(tree, cell.id, "exec"), space)
+        if cell.id == "parameters":
+            assert dict(parameters).keys() <= space.keys(), f"no such parameter: {parameters}"
+            space.update(parameters)
+    if space["data_name"] != "MNIST":
         raise SystemExit("No MNIST: set MNIST_NPZ.")
-    lab.autoencoder.__globals__["mean_image"] = lab.x_train.mean(axis=0)
-    return lab
+    return SimpleNamespace(space=space, **space)
 
 
-def multiplication_rate(lab, size=4096, repeats=5):
-    """Return how many floating point operations a second a large float32 matrix product makes here."""
-    matrix = lab.tensorflow.random.normal((size, size))
-    lab.ops.matmul(matrix, matrix).numpy()
-    start = time.monotonic()
-    for _ in range(repeats):
-        lab.ops.matmul(matrix, matrix).numpy()
-    return repeats * 2 * size ** 3 / (time.monotonic() - start)
+def train_plain(lab, callbacks):
+    """Train the plain recipe; load_lab has left out the parts of the notebook's."""
+    enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
+    ae_model.compile(optimizer=lab.keras.optimizers.Adam(1e-3), loss="mse")
+    history = ae_model.fit(lab.x_train, lab.x_train, batch_size=256, epochs=40, verbose=0,
+                           validation_data=(lab.x_valid, lab.x_valid), callbacks=callbacks)
+    return enc, dec, history
 
 
-def operations_per_epoch(lab, model):
-    """Return the floating point operations of the matrix products of one epoch, forwards and backwards."""
-    kernels = [weight.shape[0] * weight.shape[1] for weight in model.trainable_weights if len(weight.shape) == 2]
-    return 2 * len(lab.x_train) * (3 * sum(kernels) - kernels[0])  # nothing needs the gradient of the input
-
-
-def train_plain(lab, seed, callbacks):
-    """Train as PLAIN says, from Keras's own first weights; return what the notebook's train returns."""
-    enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, seed)
-    for variable in ae_model.trainable_variables:
-        first = lab.keras.initializers.GlorotUniform(seed) if len(variable.shape) == 2 else lab.ops.zeros
-        variable.assign(first(variable.shape))
-    ae_model.compile(optimizer=lab.keras.optimizers.Adam(PLAIN["learning_rate"]), loss="mse")
-    history = ae_model.fit(lab.x_train, lab.x_train, batch_size=PLAIN["batch_size"], epochs=PLAIN["epochs"],
-                           verbose=0, validation_data=(lab.x_valid, lab.x_valid), callbacks=callbacks)
-    return enc, dec, ae_model, history
+def train_notebook(lab, callbacks):
+    """Train as section 4 does."""
+    enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
+    return enc, dec, lab.train(ae_model, lab.x_train, lab.EPOCHS, callbacks=callbacks)
 
 
 def measure(lab, recipe, seed):
     """Train once and return the measurements as a dictionary."""
     ends = []
-
-    def epoch_ended(epoch, logs):
-        ends.append(time.monotonic() - start)
-        print(f"\r{recipe}, seed {seed}: epoch {epoch + 1}, validation MSE {logs['val_loss']:.4f} ",
-              end="", file=sys.stderr, flush=True)
-
-    watch = [lab.keras.callbacks.LambdaCallback(on_epoch_end=epoch_ended)]
-    rate = multiplication_rate(lab)
+    lab.space["SEED"] = seed
+    watch = lab.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.monotonic() - start))
     start = time.monotonic()
-    if recipe == "plain":
-        enc, dec, ae_model, history = train_plain(lab, seed, watch)
-    else:
-        enc, dec, ae_model, history = lab.train(lab.CODE_SIZE, lab.EPOCHS, seed, watch)
+    enc, dec, history = {"plain": train_plain, "notebook": train_notebook}[recipe](lab, [watch])
     seconds = time.monotonic() - start
-    rate = (rate + multiplication_rate(lab)) / 2
-    print(file=sys.stderr)
-    codes_train, codes_valid, codes_test = (lab.predict(enc, x) for x in (lab.x_train, lab.x_valid, lab.x_test))
-    classifier = lab.train_classifier(codes_train, lab.y_train)
-    epoch = statistics.median(end - begin for begin, end in zip(ends, ends[1:]))
-    return {
-        "seed": seed, "seconds": seconds, "ends": ends, "valid_losses": history.history["val_loss"], "epoch": epoch,
-        "share": operations_per_epoch(lab, ae_model) / epoch / rate,
-        "valid_mse": float(lab.image_mse(lab.predict(dec, codes_valid), lab.x_valid).mean()),
-        "test_mse": float(lab.image_mse(lab.predict(dec, codes_test), lab.x_test).mean()),
-        "valid_accuracy": lab.accuracy(classifier, codes_valid, lab.y_valid),
-        "test_accuracy": lab.accuracy(classifier, codes_test, lab.y_test),
-        "dead": int(lab.find_dead_pixels(dec, codes_train).sum()), "memory": peak_memory(),
-    }
+    codes = {part: enc.predict(lab.space[f"x_{part}"], batch_size=1_000, verbose=0)
+             for part in ("train", "valid", "test")}
+    decoded = {part: dec.predict(codes[part], batch_size=1_000, verbose=0) for part in ("valid", "test")}
+    classifier = lab.train_classifier(codes["train"], lab.y_train)
+    dead = (decoded["test"].max(axis=0) == 0) & (lab.x_train.mean(axis=0) >= 0.05)
+    row = {"seed": seed, "seconds": seconds, "ends": ends, "valid_losses": history.history["val_loss"],
+           "epoch": statistics.median(end - begin for begin, end in zip(ends, ends[1:])),
+           "dead": int(np.sum(dead)), "memory": peak_memory()}
+    for part in decoded:
+        row[f"{part}_mse"] = float(lab.image_mse(decoded[part], lab.space[f"x_{part}"]).mean())
+        row[f"{part}_accuracy"] = classifier.evaluate(codes[part], lab.space[f"y_{part}"], verbose=0)[1]
+    return row
 
 
 def execute_notebook():
-    """Execute the notebook in a fresh kernel; return seconds by cell, from the dearest, and the kernel's peak in MiB."""
+    """Execute the notebook in a fresh kernel; return all seconds, those of each cell and the kernel's peak in MiB."""
     notebook, starts, seconds = nbformat.read(NOTEBOOK, as_version=4), {}, {}
     last = nbformat.v4.new_code_cell(
         "import resource\nprint(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10)")
@@ -105,8 +104,8 @@ def execute_notebook():
     client.on_cell_executed = lambda cell, **_: seconds.update({cell.id: time.monotonic() - starts[cell.id]})
     start = time.monotonic()
     client.execute()
-    seconds.pop(last.id)
     whole = time.monotonic() - start
+    seconds.pop(last.id)
     return whole, dict(sorted(seconds.items(), key=lambda item: -item[1])), float(last.outputs[0].text)
 
 
@@ -119,9 +118,9 @@ def peak_memory():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
 
 
-def in_new_process(recipe, seed):
+def in_new_process(recipe):
     """Measure in a process of its own, so that compilation and memory are not shared."""
-    run = subprocess.run([sys.executable, __file__, "--measure", recipe, str(seed)], stdout=subprocess.PIPE, check=True)
+    run = subprocess.run([sys.executable, __file__, "--measure", recipe], stdout=subprocess.PIPE, check=True)
     return json.loads(run.stdout.splitlines()[-1])
 
 
@@ -132,13 +131,8 @@ def processor():
         return platform.processor() or platform.machine()
 
 
-def comma(text):
-    """Write the numbers in a text as Polish does."""
-    return re.sub(r"(?<=\d)\.(?=\d)", ",", text)
-
-
 def print_row(row):
-    print("|", comma(" | ".join(row)), "|", flush=True)
+    print("|", re.sub(r"(?<=\d)\.(?=\d)", ",", " | ".join(row)), "|", flush=True)
 
 
 def print_table(header, rows):
@@ -148,51 +142,39 @@ def print_table(header, rows):
 
 def compare():
     """Print the table of the plain recipe against the notebook's, and what the whole notebook costs."""
-    plain, ours = in_new_process("plain", 0), in_new_process("notebook", 0)
+    plain, ours = in_new_process("plain"), in_new_process("notebook")
     whole, cells, memory = execute_notebook()
-    goal = plain["valid_losses"][-1]
-    reached = next((end for end, loss in zip(ours["ends"], ours["valid_losses"]) if loss <= goal), float("nan"))
-    lines = [
-        ("sekundy na epokę (mediana)", "epoch", ".2f"), ("część szybkości mnożenia macierzy", "share", ".0%"),
-        ("cały trening, sekundy", "seconds", ".1f"), ("MSE (walidacja)", "valid_mse", ".4f"),
-        ("MSE (test)", "test_mse", ".4f"), ("dokładność na kodach (test)", "test_accuracy", ".1%"),
-        ("martwe piksele", "dead", "d"), ("szczyt pamięci, MiB", "memory", ".0f"),
-    ]
+    lines = [("sekundy na epokę (mediana)", "epoch", ".2f"), ("cały trening, sekundy", "seconds", ".1f"),
+             ("MSE (walidacja)", "valid_mse", ".4f"), ("MSE (test)", "test_mse", ".4f"),
+             ("dokładność na kodach (test)", "test_accuracy", ".1%"), ("martwe piksele", "dead", "d"),
+             ("szczyt pamięci, MiB", "memory", ".0f")]
     rows = [[title, f"{plain[key]:{form}}", f"{ours[key]:{form}}",
              f"{ours[key] / plain[key]:.2f}" if plain[key] else "-"] for title, key, form in lines]
-    rows.insert(3, [f"sekundy do MSE {goal:.4f} (walidacja)", f"{plain['ends'][-1]:.1f}", f"{reached:.1f}",
-                    f"{reached / plain['ends'][-1]:.2f}"])
-    rows.append(["zwykły trening, a obok cały notatnik, sekundy", f"{plain['seconds']:.1f}", f"{whole:.1f}",
-                 f"{whole / plain['seconds']:.2f}"])
-    rows.append(["szczyt pamięci całego notatnika, MiB", "-", f"{memory:.0f}", "-"])
-    print(f"\n{date.today()}, {processor()}, ziarno 0 (cały notatnik: ziarno {load_lab(nbformat.read(NOTEBOOK, as_version=4)).SEED})\n")
+    for title, own, form in [("zwykły trening, a obok cały notatnik, sekundy", whole, ".1f"),
+                             ("szczyt pamięci zwykłego treningu i całego notatnika, MiB", memory, ".0f")]:
+        other = plain["seconds" if "sekundy" in title else "memory"]
+        rows.append([title, f"{other:{form}}", f"{own:{form}}", f"{own / other:.2f}"])
+    print(f"\n{date.today()}, {processor()}, ziarno 0\n")
     print_table(["", "zwykły", "notatnik", "stosunek"], rows)
-    dearest = "; ".join(f"`{name}` {seconds:.1f}" for name, seconds in list(cells.items())[:6])
-    print(f"\nNajdroższe komórki notatnika, sekundy: {comma(dearest)}")
+    dearest = ", ".join(f"{name} {seconds:.0f}" for name, seconds in list(cells.items())[:6])
+    print(f"\nNajdroższe komórki notatnika, sekundy: {dearest}")
 
 
-def repeat(count, parameters):
-    """Print the notebook's recipe seed by seed, with other values of its parameters."""
-    lab = load_lab_and_data()
-    for name, value in parameters.items():
-        if name not in lab.train.__globals__:
-            raise SystemExit(f"The notebook has no parameter {name}.")
-        lab.train.__globals__[name] = value
-        setattr(lab, name, value)
+def repeat(count, parameters, without):
+    """Print the notebook's recipe seed by seed."""
+    lab = load_lab(without, parameters)
     keys = {"valid_mse": ".5f", "test_mse": ".5f", "valid_accuracy": ".1%", "test_accuracy": ".1%", "dead": "g"}
-    results = []
-    print(f"\n{date.today()}, {processor()}", *(f"{name}={value}" for name, value in parameters.items()), "\n")
+    print(f"\n{date.today()}, {processor()}", *(f"{name}={value}" for name, value in parameters),
+          *(f"bez: {name}" for name in without), "\n")
     print_table(["ziarno", "MSE (walidacja)", "MSE (test)", "dokładność (walidacja)", "dokładność (test)",
                  "martwe piksele"], [])
+    results = []
     for seed in range(count):
         results.append(measure(lab, "notebook", seed))
         print_row([str(seed), *(f"{results[-1][key]:{form}}" for key, form in keys.items())])
-    worst = {key: (min if "accuracy" in key else max) for key in keys}
-    for name, summary in [("średnia", lambda key, values: statistics.mean(values)),
-                          ("najgorszy wynik", lambda key, values: worst[key](values)),
-                          ("odchylenie standardowe", lambda key, values: statistics.stdev(values))]:
-        if count > 1:
-            row = [f"{summary(key, [result[key] for result in results]):{form}}" for key, form in keys.items()]
+    if count > 1:
+        for name, summary in [("średnia", statistics.mean), ("odchylenie standardowe", statistics.stdev)]:
+            row = [f"{summary(result[key] for result in results):{form}}" for key, form in keys.items()]
             print_row([name, *(text.replace("%", " p.p.") if name.startswith("odch") else text for text in row)])
 
 
@@ -207,13 +189,14 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, metavar="N", help="instead: the notebook's recipe with seeds 0 to N-1")
     parser.add_argument("--set", action="append", default=[], type=parameter, metavar="NAME=VALUE",
                         help="with --seeds: another value of a parameter")
-    parser.add_argument("--measure", nargs=2, metavar=("RECIPE", "SEED"), help=argparse.SUPPRESS)
+    parser.add_argument("--without", action="append", default=[], choices=PARTS,
+                        help="with --seeds: leave a part of the recipe out")
+    parser.add_argument("--measure", choices=["plain", "notebook"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
-        print(json.dumps(measure(load_lab_and_data(), options.measure[0], int(options.measure[1]))))
+        left_out = list(PARTS) if options.measure == "plain" else ()
+        print(json.dumps(measure(load_lab(left_out), options.measure, 0)))
     elif options.seeds is not None:
-        if options.seeds < 1:
-            parser.error("--seeds must be at least 1")
-        repeat(options.seeds, dict(options.set))
+        repeat(options.seeds, options.set, options.without)
     else:
         compare()

@@ -1,4 +1,4 @@
-"""Is the exported page the notebook, also for a reader who hears it? With the README's own nbconvert command."""
+"""Is the exported page the notebook, also for who hears it, prints it or holds a phone? With the README's command."""
 import re
 import shlex
 import subprocess
@@ -13,10 +13,10 @@ from conftest import NOTEBOOK, ROOT
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     """The page that the README's command writes, from the stored outputs."""
-    commands = re.findall(r"\.venv/bin/jupyter nbconvert (--config .*? )lab7\.ipynb", (ROOT / "README.md").read_text(encoding="utf-8"))
-    assert len(commands) == 2 and len(set(commands)) == 1
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    options, = re.findall(r"\.venv/bin/jupyter nbconvert (--config .*? )lab7\.ipynb", readme)
     folder = tmp_path_factory.mktemp("page")
-    subprocess.run([sys.executable, "-m", "nbconvert", *shlex.split(commands[0]), NOTEBOOK.name, "--output-dir", folder],
+    subprocess.run([sys.executable, "-m", "nbconvert", *shlex.split(options), NOTEBOOK.name, "--output-dir", folder],
                    cwd=ROOT, check=True)
     return (folder / f"{NOTEBOOK.stem}.html").read_text(encoding="utf-8")
 
@@ -24,16 +24,27 @@ def page(tmp_path_factory):
 def test_every_figure_has_its_description(page, notebook):
     described = [out.metadata["image/png"]["alt"] for cell in notebook.cells for out in cell.get("outputs", [])
                  if "image/png" in out.get("data", {})]
-    assert len(described) > 10 and all(len(text) > 20 for text in described)
     images = re.findall(r"<img [^>]*?alt=\"(.*?)\"[^>]*? src=\"data:image/png", page)
-    assert list(map(unescape, images)) == described and page.count("<img ") == len(described)
+    assert list(map(unescape, images)) == described and page.count("<img ") == len(described) > 10
 
 
-def test_page_is_polish_and_its_long_source_is_folded(page):
-    assert '<html lang="pl">' in page
-    folded = re.findall(r"<details>(.*?)</details>", page, flags=re.S)
-    assert len(folded) == 1 and "PAGE" in folded[0] and "&lt;!doctype html&gt;" in folded[0]
+def test_folded_cells_stay_folded_under_their_titles(page, notebook):
+    titles = [cell.source.splitlines()[0].removeprefix("# @title ") for cell in notebook.cells
+              if cell.metadata.get("jupyter", {}).get("source_hidden")]
+    folded = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", page, flags=re.S)
+    assert [unescape(title) for title, _ in folded] == titles and page.count("<details") == len(titles) > 5
+    assert all("jp-InputArea" in content and "jp-OutputArea" not in content for _, content in folded)
+    assert sum("&lt;!doctype html&gt;" in content for _, content in folded) == 1
 
 
-def test_page_looks_like_jupyterlab(page):
-    assert "jp-Notebook" in page and "jp-RenderedImage" in page and page.count("jp-InputArea ") > 30
+def test_page_is_polish_and_looks_like_jupyterlab(page, notebook):
+    assert '<html lang="pl">' in page and "jp-RenderedImage" in page
+    assert page.count('class="jp-InputArea jp-Cell-inputArea"') == len(notebook.cells)
+
+
+def test_paper_tells_where_the_interactive_page_is(page):
+    printed = page.split("@media print {")[-1].split("</style>")[0]
+    assert "iframe { display: none }" in printed and ".on-paper { display: block }" in printed
+    after_frame = page[page.index("</iframe>"):]
+    assert re.search(r'<p class="on-paper">[^<]*: lab7_models/eksplorator\.html</p>', after_frame)
+    assert page.count('<p class="on-paper">') == 1

@@ -1,4 +1,7 @@
-"""Are the encoder and the decoder the lab's?"""
+"""Are the networks the lab's, and are they trained as the text says?"""
+import math
+from unittest.mock import MagicMock
+
 import keras
 import numpy as np
 import pytest
@@ -8,125 +11,228 @@ def dense_layers(model):
     return [(layer.units, layer.activation.__name__) for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
+def source_of(notebook, cell_id):
+    return next(cell.source for cell in notebook.cells if cell.id == cell_id)
+
+
+def predict(model, x):
+    return model.predict(x, verbose=0)
+
+
+# The parts and their chain
+
+
 @pytest.mark.parametrize("n", [1, 2, 8, 32])
-def test_encoder_layers(lab, n):
-    model = lab.encoder(n)
+def test_encoder_layers(run, n):
+    model = run.encoder(n)
     assert [type(layer).__name__ for layer in model.layers] == ["Flatten", "Dense", "Dense", "Dense"]
     assert dense_layers(model) == [(200, "relu"), (200, "relu"), (n, "tanh")]
     assert model.count_params() == 785 * 200 + 201 * 200 + 201 * n
 
 
 @pytest.mark.parametrize("n", [1, 2, 8, 32])
-def test_decoder_mirrors_encoder(lab, n):
-    model = lab.decoder(n)
+def test_decoder_mirrors_encoder(run, n):
+    model = run.decoder(n)
     assert [type(layer).__name__ for layer in model.layers] == ["Dense", "Dense", "Dense", "Reshape"]
     assert dense_layers(model) == [(200, "relu"), (200, "relu"), (784, "relu")]
-    assert dense_layers(model)[:2] == dense_layers(lab.encoder(n))[:2][::-1]
+    assert dense_layers(model)[:2] == dense_layers(run.encoder(n))[:2][::-1]
     assert model.count_params() == (n + 1) * 200 + 201 * 200 + 201 * 784
 
 
-def test_ranges_and_shapes(lab):
+def test_ranges_and_shapes(run):
     rng = np.random.default_rng(0)
-    codes = lab.predict(lab.encoder(2), rng.normal(0, 100, (500, 28, 28, 1)))  # far beyond images, so that tanh saturates
+    codes = predict(run.encoder(2), rng.normal(0, 100, (500, 28, 28, 1)))  # so far beyond images that tanh saturates
     assert codes.shape == (500, 2) and np.abs(codes).max() <= 1 and codes.min() < 0
-    images = lab.predict(lab.decoder(2), rng.uniform(-1, 1, (50, 2)))
+    images = predict(run.decoder(2), rng.uniform(-1, 1, (50, 2)))
     assert images.shape == (50, 28, 28, 1) and images.min() == 0 and images.max() > 0
 
 
-@pytest.mark.parametrize("build", ["encoder", "decoder"])
-@pytest.mark.parametrize("n", [0, -1, 2.0, "2", None, True, np.int64(2)])
-def test_bad_code_size(lab, build, n):
-    with pytest.raises(ValueError, match="Rozmiar kodu musi być liczbą całkowitą") as error:
-        getattr(lab, build)(n)
+@pytest.mark.parametrize("build, shape", [("encoder", (5, 28, 28, 1)), ("decoder", (5, 2))])
+def test_save_and_load(run, tmp_path, build, shape):
+    model, x = getattr(run, build)(2), np.random.default_rng(0).uniform(0, 1, shape)
+    model.save(tmp_path / "model.keras")
+    np.testing.assert_array_equal(predict(model, x), predict(keras.models.load_model(tmp_path / "model.keras"), x))
+
+
+@pytest.fixture(scope="module")
+def dark_images():
+    """Images whose mean is another one than that of the digits."""
+    return np.random.default_rng(0).uniform(0.5, 1, (20, 28, 28, 1)).astype("float32")
+
+
+def test_autoencoder_is_the_chain_and_starts_at_the_mean_image(run, dark_images):
+    enc, dec, ae_model = run.autoencoder(3, dark_images)
+    assert ae_model.layers == [enc, dec] and enc.output_shape == dec.input_shape == (None, 3)
+    np.testing.assert_allclose(dec.get_layer("pixels").bias, dark_images.mean(axis=0).ravel(), rtol=1e-6)
+    np.testing.assert_array_equal(predict(ae_model, dark_images), predict(dec, predict(enc, dark_images)))
+
+
+def test_weights_depend_on_the_seed_only(run, dark_images, monkeypatch):
+    weights = run.autoencoder(2, dark_images)[2].get_weights()
+    keras.utils.set_random_seed(1_000)
+    for first, again in zip(weights, run.autoencoder(2, dark_images)[2].get_weights(), strict=True):
+        np.testing.assert_array_equal(first, again)
+    monkeypatch.setitem(run.space, "SEED", run.SEED + 1)
+    assert (weights[0] != run.autoencoder(2, dark_images)[2].get_weights()[0]).any()
+
+
+def test_first_layer_of_the_decoder_covers_the_square(run, dark_images):
+    """Weights by He's method (a truncated normal distribution of deviation sqrt(2 / 2)), biases from [-1, 1]."""
+    kernel, bias = map(np.asarray, run.autoencoder(2, dark_images)[1].layers[0].weights)
+    assert kernel.std() == pytest.approx(1, abs=0.12) and 1.8 < np.abs(kernel).max() < 2.4
+    assert abs(kernel.mean()) < 0.15
+    assert -1 <= bias.min() < -0.9 and 0.9 < bias.max() <= 1 and bias.std() == pytest.approx(0.577, abs=0.06)
+
+
+# Parameters
+
+
+def test_parameters_are_those_of_the_text(notebook):
+    values = {}
+    exec(source_of(notebook, "parameters"), values)
+    expected = {"CODE_SIZE": 2, "HIDDEN_UNITS": 200, "LOSS": "mse", "EPOCHS": 55, "BATCH_SIZE": 250,
+                "LEARNING_RATE": 0.003, "CLASSIFIER_UNITS": 128, "CLASSIFIER_EPOCHS": 20, "VALID_SIZE": 5_000}
+    assert {name: values.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("value", [3, 1, "2"])
+def test_notebook_refuses_a_code_that_is_not_a_plane(run, notebook, value):
+    """It does so before the network is built, so that nobody waits for the training."""
+    with pytest.raises(ValueError, match=f"CODE_SIZE musi wynosić 2.*{value!r}") as error:
+        exec(source_of(notebook, "build"), dict(run.space, CODE_SIZE=value, autoencoder=pytest.fail))
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("build, shape", [("encoder", (5, 28, 28, 1)), ("decoder", (5, 2))])
-def test_save_and_load(lab, tmp_path, build, shape):
-    model, x = getattr(lab, build)(2), np.random.default_rng(0).uniform(0, 1, shape)
-    model.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(lab.predict(model, x), lab.predict(loaded, x))
+# Training
 
 
-def test_atlas_tiles_start_at_the_top_left(lab):
-    codes = lab.grid_codes(4).reshape(4, 4, 2)
-    np.testing.assert_allclose(codes[0, 0], [-0.75, 0.75])
-    np.testing.assert_allclose(codes[0, 3], [0.75, 0.75])
-    np.testing.assert_allclose(codes[3, 0], [-0.75, -0.75])
+def schedule_of(model):
+    """Return the learning rate of a compiled model as a function of the step, and the number of steps taken."""
+    assert type(model.optimizer) is keras.optimizers.Adam
+    schedule = keras.optimizers.schedules.deserialize(model.optimizer.get_config()["learning_rate"])
+    return lambda step: float(schedule(step)), int(model.optimizer.iterations)
 
 
-def test_atlas_counts_codes_in_the_tile_around_them(lab):
-    grid = lab.grid_codes(4)
-    for number, code in enumerate(grid):
-        counts = lab.tile_counts(np.array([code + 0.1, code - 0.1]), 4)
-        assert counts.ravel()[number] == counts.sum() == 2
+def expect_schedule(rate, total, peak):
+    """Require a rate that rises to its peak in the first fiftieth of the steps and falls to zero."""
+    top, some = total // 50, range(0, total + 1, max(1, total // 500))
+    rates = {step: rate(step) for step in {*some, top, total}}
+    assert rates[0] == 0 and rates[total] == pytest.approx(0, abs=1e-9) and rates[top] == pytest.approx(peak)
+    assert max(rates.values()) <= peak * (1 + 1e-6)
+    in_order = [rates[step] for step in sorted(rates)]
+    signs = np.sign(np.diff(in_order))
+    assert (signs[:sorted(rates).index(top)] > 0).all() and (signs[sorted(rates).index(top):] < 0).all()
+    assert rate((top + total) // 2) == pytest.approx(peak / 2, rel=0.01)  # a cosine's middle
 
 
-def test_output_bias_starts_at_the_mean_image(lab, monkeypatch):
-    mean_image = np.random.default_rng(0).uniform(0, 1, (28, 28, 1)).astype("float32")
-    monkeypatch.setitem(lab.autoencoder.__globals__, "mean_image", mean_image)
-    enc, dec, ae_model = lab.autoencoder(3)
-    np.testing.assert_array_equal(dec.get_layer("pixels").bias, mean_image.ravel())
-    assert ae_model.layers == [enc, dec]
-    for first, again in zip(ae_model.get_weights(), lab.autoencoder(3)[2].get_weights()):
-        np.testing.assert_array_equal(first, again)
+@pytest.mark.parametrize("total", [100, 1_000, 4_321])
+def test_learning_rate(run, total):
+    expect_schedule(lambda step: float(run.learning_rate(total)(step)), total, run.LEARNING_RATE)
 
 
-def test_dead_pixels_are_found_and_revived(lab, monkeypatch):
-    """Pixel (0, 3) is dark for every code, (0, 5) too, but in the training images as well; (0, 7) is lit by the last code."""
-    mean_image = np.full((28, 28, 1), 0.5, "float32")
-    mean_image[0, 5] = lab.FAINTEST / 2
-    codes = np.random.default_rng(0).uniform(-1, 1, (60, 2)).astype("float32")
-    for name, value in {"mean_image": mean_image, "x_valid": np.zeros((50, 28, 28, 1), "float32")}.items():
-        monkeypatch.setitem(lab.autoencoder.__globals__, name, value)
-    enc, dec, ae_model = lab.autoencoder(2)
-    pixels = dec.get_layer("pixels")
-    pixels.kernel.assign(0 * pixels.kernel - 1)
-    sums = np.asarray(dec.layers[1](dec.layers[0](codes))).sum(axis=1)
-    order = sums.argsort()[::-1]
-    codes, bias = codes[order], np.full(784, 1e6)
-    bias[[3, 5, 7]] = 0, 0, sums[order[-2:]].mean()
-    pixels.bias.assign(bias)
-    assert np.argwhere(lab.find_dead_pixels(dec, codes)).tolist() == [[0, 3, 0]]
-    revive = lab.ReviveDeadPixels()
-    revive.set_model(ae_model)
-    revive.on_epoch_end(0)
-    assert not lab.find_dead_pixels(dec, codes).any()
-    np.testing.assert_allclose(dec(codes)[:, 0, 3, 0], 0.5)
-    assert (np.asarray(pixels.kernel)[:, 4] == -1).all()  # the living keep their weights
+def test_learning_rate_of_a_very_short_training(run):
+    rates = [float(run.learning_rate(49)(step)) for step in range(50)]  # too short to rise
+    assert rates[-1] == pytest.approx(0, abs=1e-9) and rates[0] == max(rates) == pytest.approx(run.LEARNING_RATE)
 
 
-def test_learning_rate_warms_up_and_ends_at_zero(lab, monkeypatch):
-    monkeypatch.setitem(lab.learning_rate.__globals__, "x_train", np.zeros(1_050))
-    rates = [float(lab.learning_rate(10, 100)(step)) for step in range(111)]  # 11 steps an epoch
-    assert rates[-1] == pytest.approx(0, abs=1e-9) and rates[0] == 0
-    assert max(rates) == pytest.approx(lab.LEARNING_RATE) and rates.index(max(rates)) == int(lab.WARMUP * 110)
+def test_training_of_the_notebook(run):
+    total = run.EPOCHS * math.ceil(len(run.x_train) / run.BATCH_SIZE)
+    rate, steps = schedule_of(run.ae_model)
+    expect_schedule(rate, total, run.LEARNING_RATE)
+    assert steps == total and len(run.history.epoch) == run.EPOCHS and run.history.model is run.ae_model
+    assert run.ae_model.loss == run.LOSS == "mse" and run.ae_model.layers == [run.enc, run.dec]
+    assert run.history.history["val_loss"][-1] < 0.8 * run.history.history["val_loss"][0]
 
 
-def test_classifier_sees_only_the_codes(lab, monkeypatch):
+@pytest.mark.parametrize("constant", [None, 0.01])
+def test_train_has_the_input_as_target(run, dark_images, monkeypatch, constant):
+    monkeypatch.setitem(run.space, "BATCH_SIZE", 7)
+    monkeypatch.setitem(run.space, "EPOCHS", 1_000)  # not this number, but the argument counts
+    model = MagicMock()
+    history = run.train(model, dark_images, 40, rate=constant, callbacks=["mine"])
+    assert history is model.fit.return_value
+    (x, y), options = model.fit.call_args
+    assert y is x and options["batch_size"] == 7 and options["epochs"] == 40 and options["callbacks"] == ["mine"]
+    np.testing.assert_array_equal(x, dark_images)
+    assert len(options["validation_data"]) == 2 and all(part is run.x_valid for part in options["validation_data"])
+    assert options.get("shuffle", True)
+    compiled = MagicMock(**model.compile.call_args.kwargs)
+    assert compiled.loss == run.LOSS
+    if constant:
+        assert float(compiled.optimizer.learning_rate) == pytest.approx(constant)
+    else:
+        expect_schedule(schedule_of(compiled)[0], 40 * 3, run.LEARNING_RATE)  # 7 + 7 + 6 images
+
+
+def test_target_is_the_input_when_nothing_is_faked(run, dark_images, monkeypatch):
+    """A model that can only multiply by a number learns to multiply by 1."""
+    monkeypatch.setitem(run.space, "BATCH_SIZE", 5)
+    monkeypatch.setitem(run.space, "x_valid", dark_images)
+    model = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Dense(1, use_bias=False)])
+    model.layers[0].kernel.assign([[0.5]])
+    history = run.train(model, dark_images, 30, rate=0.05)
+    assert float(model.layers[0].kernel[0, 0]) == pytest.approx(1, abs=0.05)
+    assert history.history["val_loss"][-1] < 0.01 and int(model.optimizer.iterations) == 30 * 4
+
+
+# The models that it is compared with
+
+
+def test_linear_model(run):
+    """No hidden layer, no activation."""
+    assert [type(layer).__name__ for layer in run.linear.layers] == ["Flatten", "Dense", "Dense", "Reshape"]
+    assert dense_layers(run.linear) == [(2, "linear"), (784, "linear")]
+    assert int(run.linear.optimizer.iterations) == 3 * math.ceil(len(run.x_train) / run.BATCH_SIZE)
+    assert run.linear.loss == run.LOSS
+
+
+def test_model_of_low_digits(run, notebook):
+    low = run.x_train[np.isin(run.y_train, [0, 1, 2, 3, 4])]
+    assert run.ae_low.layers == [run.enc_low, run.dec_low] and run.ae_low is not run.ae_model
+    rate, steps = schedule_of(run.ae_low)
+    assert steps == 10 * math.ceil(len(low) / run.BATCH_SIZE)
+    expect_schedule(rate, steps, run.LEARNING_RATE)
+    train = MagicMock()
+    exec(source_of(notebook, "unseen"), space := dict(run.space, train=train))
+    (model, images), options = train.call_args
+    assert model is space["ae_low"] and options == {"epochs": 10}
+    np.testing.assert_array_equal(images, low)
+    np.testing.assert_allclose(space["dec_low"].get_layer("pixels").bias, low.mean(axis=0).ravel(), atol=1e-6)
+
+
+# The classifier
+
+
+def test_classifier_of_the_notebook(run):
+    assert dense_layers(run.classifier) == [(128, "relu"), (128, "relu"), (10, "softmax")]
+    assert len(run.classifier.layers) == 3 and run.classifier.input_shape == (None, 2)
+    rate, steps = schedule_of(run.classifier)
+    assert steps == run.CLASSIFIER_EPOCHS * math.ceil(len(run.x_train) / 500)
+    expect_schedule(rate, steps, run.LEARNING_RATE)
+
+
+def test_classifier_sees_only_the_codes(run):
     """Two codes far apart, two digits: the classifier tells them apart and returns probabilities."""
     codes = np.tile(np.array([[-0.9, 0.5], [0.8, -0.7]], "float32"), (500, 1))
     labels = np.tile(np.array([3, 8], np.uint8), 500)
-    monkeypatch.setitem(lab.learning_rate.__globals__, "x_train", codes)
-    model = lab.train_classifier(codes, labels)
-    answers = lab.predict(model, codes)
+    model = run.train_classifier(codes, labels)
+    answers = predict(model, codes)
     assert model.input_shape == (None, 2) and answers.shape == (1_000, 10)
     np.testing.assert_allclose(answers.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_array_equal(answers.argmax(axis=1), labels)
 
 
-def test_predict_keeps_order_and_shape(lab):
-    double = lab.keras.Sequential([lab.keras.Input((3,)), lab.layers.Rescaling(2.0)])
-    x = np.arange(36_000, dtype="float32").reshape(12_000, 3)  # more than one part
-    np.testing.assert_array_equal(lab.predict(double, x), 2 * x)
+# The square of codes
 
 
-@pytest.mark.parametrize("value", ["3", "1"])
-def test_notebook_refuses_a_code_that_is_not_a_plane(notebook, value):
-    source = next(cell.source for cell in notebook.cells if cell.id == "parameters")
-    changed = source.replace("CODE_SIZE = 2 ", f"CODE_SIZE = {value} ")
-    assert changed != source
-    with pytest.raises(ValueError, match="CODE_SIZE musi wynosić 2") as error:
-        exec(changed, {})
-    assert "\n" not in str(error.value)
+def test_atlas_tiles_start_at_the_top_left(run):
+    codes = run.grid_codes(4).reshape(4, 4, 2)
+    np.testing.assert_allclose(codes[0, 0], [-0.75, 0.75])
+    np.testing.assert_allclose(codes[0, 3], [0.75, 0.75])
+    np.testing.assert_allclose(codes[3, 0], [-0.75, -0.75])
+
+
+def test_atlas_counts_codes_in_the_tile_around_them(run):
+    for number, code in enumerate(run.grid_codes(4)):
+        counts = run.tile_counts(np.array([code + 0.1, code - 0.1]), 4)
+        assert counts.ravel()[number] == counts.sum() == 2

@@ -1,88 +1,96 @@
-"""Does the README tell the truth?"""
+"""Do the README, the measurements, the requirements and CI tell the truth?"""
+import ast
 import base64
 import re
+import sys
+from importlib.metadata import packages_distributions
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, plain_python
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+BENCHMARK = (ROOT / "tests" / "benchmark.md").read_text(encoding="utf-8")
+CI = [".ci/run", ".github/workflows/test.yml"]
 
 
-def table_rows(text):
-    """Return the rows of a Markdown table as lists of cells."""
-    return [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines()
-            if line.startswith("|") and not re.match(r"\|[ :|-]+\|$", line)]
+def table_after(text, header):
+    """Return the rows of the Markdown table whose first cell is header, as lists of cells, without the header."""
+    lines = text[text.index(f"| {header} |"):].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.strip("| \n").split("|")] for line in lines[2:]]
+
+
+def cell_of(notebook, cell_id):
+    return next(cell for cell in notebook.cells if cell.id == cell_id)
 
 
 def test_result_table_is_the_notebooks(notebook):
-    cell = next(cell for cell in notebook.cells if cell.id == "scoreboard")
-    stored = [out["data"]["text/markdown"] for out in cell.outputs if "text/markdown" in out.get("data", {})]
-    assert len(stored) == 1
-    results = README[README.index("| Opis obrazu |"):].split("\n\n")[0]
-    assert table_rows(results) == table_rows(stored[0])
+    stored, = [out["data"]["text/markdown"] for out in cell_of(notebook, "scoreboard").outputs]
+    assert README.count(stored.splitlines()[0]) == 1
+    assert table_after(README, "Reprezentacja") == table_after(stored, "Reprezentacja")
 
 
-def markdown(notebook, cell_id):
-    return next(cell.source for cell in notebook.cells if cell.id == cell_id)
-
-
-def means_of_seeds():
-    """Return the row of means and the row of standard deviations of the README's table of ten seeds."""
-    rows = {row[0]: row[1:] for row in table_rows(README[README.index("| ziarno |"):].split("\n\n")[0])}
-    return rows["średnia"], rows["odchylenie standardowe"]
-
-
-def test_the_notebook_tells_what_ten_seeds_give(notebook):
-    means, deviations = means_of_seeds()
+def test_what_ten_seeds_give_is_the_measurements(notebook):
+    rows = {row[0]: row[1:] for row in table_after(BENCHMARK, "ziarno")}
+    means, deviations = rows["średnia"], rows["odchylenie standardowe"]
     error = f"{float(means[1].replace(',', '.')):.4f}".replace(".", ",")
-    for text in (markdown(notebook, "seeds-text"), README):
+    for text in (cell_of(notebook, "seeds-text").source, README):
         assert f"MSE {error} i dokładność {means[3]}" in text
         assert f"odchyleniem standardowym {deviations[3].removesuffix(' p.p.')} punktu procentowego" in text
 
 
-def test_the_choice_of_the_learning_rate_is_the_benchmarks(notebook):
-    told = table_rows(markdown(notebook, "training-intro"))
-    measured = {row[0]: row[1] for row in table_rows(README[README.index("| `LEARNING_RATE` |"):].split("\n\n")[0])[1:]}
-    assert dict(zip(told[0][1:], told[1][1:])) == measured and len(measured) == 3
-    parameters = markdown(notebook, "parameters")
-    chosen = re.search(r"^LEARNING_RATE = (\S+)", parameters, flags=re.M)[1].replace(".", ",")
-    assert min(measured, key=measured.get) == chosen
+def test_learning_rate_is_the_best_of_the_measured(notebook):
+    measured = {float(rate.replace(",", ".")): error for rate, error in table_after(BENCHMARK, "`LEARNING_RATE`")}
+    chosen = re.search(r"^LEARNING_RATE = (\S+)", cell_of(notebook, "parameters").source, flags=re.M)[1]
+    assert len(measured) >= 3 and min(measured, key=measured.get) == float(chosen)
 
 
-def test_polish_part_has_decimal_commas():
-    tables = [line for line in README.split("## In English")[0].splitlines() if line.startswith("|")]
-    assert len(tables) > 20 and [line for line in tables if re.search(r"\d\.\d", line)] == []
+def test_tables_have_decimal_commas():
+    rows = [line for line in (README + BENCHMARK).splitlines() if line.startswith("|")]
+    assert len(rows) > 20 and [line for line in rows if re.search(r"\d\.\d", line)] == []
 
 
-@pytest.mark.parametrize("file", [".ci/run", ".github/workflows/test.yml"])
+def test_both_commands_stand_in_the_readme_once():
+    commands = re.findall(r"^python3 -m venv \.venv && .*? -r requirements\.txt && (.*)$", README, flags=re.M)
+    assert len(commands) == 2 and README.count("papermill") == 1 and README.count("-m pytest") == 1
+    assert "papermill" in commands[0] and commands[1] == ".venv/bin/python -m pytest"
+
+
+@pytest.mark.parametrize("file", CI)
 def test_ci_runs_the_readmes_test_command(file):
-    command = next(line for line in README.splitlines() if "pytest" in line and line.startswith("python3"))
-    assert command in (ROOT / file).read_text(encoding="utf-8")
+    command, = [line for line in README.splitlines() if line.endswith("-m pytest")]
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert re.findall(r"(?:- run: |^)(python3 -m venv .*)$", text, flags=re.M) == [command]
+    assert "nbval" not in text  # pytest's options are in .pytest.ini
 
 
-def test_english_part_has_the_same_commands():
-    polish, english = README.split("## In English")
-    commands = re.findall(r"^python3 -m venv \.venv.*$", polish, flags=re.M)
-    assert len(commands) == 2 and re.findall(r"^python3 -m venv \.venv.*$", english, flags=re.M) == commands
-
-
-@pytest.mark.parametrize("file", ["README.md", ".ci/run", ".github/workflows/test.yml"])
+@pytest.mark.parametrize("file", ["README.md", *CI])
 def test_installations_stop_at_one_date(file):
     """Every command that installs the requirements does so with uv, in .venv and up to the same date."""
     text = (ROOT / file).read_text(encoding="utf-8")
     installs = re.findall(r"uv pip install -q --python \.venv --exclude-newer (\S+) -r requirements\.txt", text)
-    dates = re.findall(r"--exclude-newer (\d{4}-\d\d-\d\dT\S+)", README)
-    assert installs and set(installs) == set(dates) and len(set(dates)) == 1
+    assert set(installs) == set(re.findall(r"--exclude-newer (\d{4}-\d\d-\d\dT\S+)", README)) and len(set(installs)) == 1
     assert len(installs) == text.count("-r requirements.txt")
 
 
-def test_pictures_exist():
-    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", README)
-    assert pictures and all((ROOT / picture).is_file() for picture in pictures)
+def test_every_import_is_pinned(notebook):
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").glob("*.py")]
+    sources += [plain_python(cell) for cell in notebook.cells if cell.cell_type == "code"]
+    nodes = [node for source in sources for node in ast.walk(ast.parse(source))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    modules = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names) - {"conftest"}
+    pinned = re.findall(r"^([\w-]+)==\S+$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), flags=re.M)
+    homes = packages_distributions()
+    assert {"keras", "scipy", "pytest"} < modules
+    assert [name for name in modules if not {home.lower() for home in homes.get(name, [])} & set(pinned)] == []
+
+
+def test_pictures_and_files_exist():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert "tests/atlas.png" in links and [link for link in links if not (ROOT / link).is_file()] == []
 
 
 def test_atlas_is_the_notebooks(notebook):
-    cell = next(cell for cell in notebook.cells if cell.id == "atlas")
-    stored = [out["data"]["image/png"] for out in cell.outputs if "image/png" in out.get("data", {})]
+    stored = [out["data"]["image/png"] for out in cell_of(notebook, "atlas").outputs]
     assert [base64.b64decode(png) for png in stored] == [(ROOT / "tests" / "atlas.png").read_bytes()]

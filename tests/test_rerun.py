@@ -1,38 +1,62 @@
-"""Can every section be run twice in one kernel, with the same outputs?"""
-import re
+"""Can a cell be executed twice, with the same outputs? And does each name come from one cell?"""
+import numpy as np
+import pytest
 
-import nbformat
-from nbclient import NotebookClient
+from mutants import names
 
-from conftest import ROOT
-
-
-def without_counts(cell):
-    """Return a cell's outputs without execution counts and display ids."""
-    return [{key: value for key, value in out.items() if key not in ("execution_count", "transient")}
-            for out in cell.outputs]
+SLOW = {"training", "unseen", "linear", "dimensions", "baselines", "classify", "load", "split", "page"}
 
 
-def test_sections_run_twice(notebook):
-    """A short training is enough: what counts is that nothing carries over from the first run."""
-    sections = [[]]
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown" and re.search("^## ", cell.source, flags=re.M):
-            sections.append([])
-        if cell.cell_type == "code":
-            sections[-1].append(cell)
-    assert len(sections) == 11
-    twice = [nbformat.from_dict(dict(cell)) for section in sections for cell in section + section]
-    for cell in twice:
-        cell.source = re.sub(r"^EPOCHS = \d+", "EPOCHS = 12", cell.source, flags=re.M)
-        cell.source = re.sub(r"^DIMENSIONS = \(.*\)", "DIMENSIONS = (2, 4)", cell.source, flags=re.M)
-        cell.id = nbformat.v4.new_code_cell().id
-    NotebookClient(nbformat.v4.new_notebook(cells=twice), timeout=600, kernel_name="python3", coalesce_streams=True,
-                   resources={"metadata": {"path": str(ROOT)}}).execute()
-    start = 0
-    for section in sections:
-        size = len(section)
-        for offset, cell in enumerate(section):
-            first, second = twice[start + offset], twice[start + size + offset]
-            assert without_counts(first) == without_counts(second), f"cell {cell.id} differs when run again"
-        start += 2 * size
+def pixels(figure):
+    """Return a figure as it is drawn."""
+    figure.canvas.draw()
+    return np.array(figure.canvas.buffer_rgba())
+
+
+@pytest.fixture
+def kept(run):
+    """The run, put back afterwards as it was."""
+    contents = run.space, run.shown, run.printed
+    old = [dict(content) for content in contents]
+    yield run
+    for content, own in zip(contents, old):
+        content.clear()
+        content.update(own)
+
+
+def test_cells_twice(kept, notebook):
+    """Each visible cell, in the state after the last one: nothing that it uses was changed on the way."""
+    state, before = dict(kept.space), (dict(kept.shown), dict(kept.printed))
+    cells = [cell for cell in kept.cells if cell.id not in SLOW and "jupyter" not in cell.metadata]
+    assert len(cells) > 25
+    for cell in cells:
+        kept.execute([cell])
+        kept.space.clear()
+        kept.space.update(state)
+        assert kept.printed[cell.id] == before[1][cell.id], cell.id
+        for (new, new_metadata), (old, metadata) in zip(kept.shown[cell.id], before[0][cell.id], strict=True):
+            assert new_metadata == metadata and type(new) is type(old), cell.id
+            if hasattr(new, "axes"):
+                np.testing.assert_array_equal(pixels(new), pixels(old), cell.id)
+            else:
+                assert new.data == old.data, cell.id
+
+
+def test_building_and_training_twice(run):
+    """Sections 3 and 4, and a classifier: the seed is set anew each time."""
+    def weights():
+        _, _, model = run.autoencoder(run.CODE_SIZE, run.x_train)
+        run.train(model, run.x_train[:2_000], epochs=1)
+        classifier = run.train_classifier(run.codes_train[:500], run.y_train[:500])
+        return model.get_weights() + classifier.get_weights()
+
+    for first, second in zip(weights(), weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_a_name_taken_from_another_cell_has_one_origin(notebook):
+    cells = {cell.id: names(cell) for cell in notebook.cells if cell.cell_type == "code"}
+    taken = {name for used, _ in cells.values() for name in used}
+    origins = {name: [cell_id for cell_id, (_, defined) in cells.items() if name in defined] for name in taken}
+    assert {"x_train", "enc", "codes_test"} <= {name for name, own in origins.items() if own}
+    assert {name: own for name, own in origins.items() if len(own) > 1} == {}
