@@ -7,17 +7,20 @@ import pytest
 from conftest import plain_python
 
 SLOW = {"training", "unseen", "linear", "dimensions", "baselines", "classify", "load", "split", "page"}
-GETTERS = ["get_text", "get_xydata", "get_offsets", "get_array", "get_extent", "get_bbox", "get_facecolor", "get_color",
-           "get_alpha", "get_visible"]
+GETTERS = ["get_position", "get_xydata", "get_offsets", "get_array", "get_extent", "get_bbox", "get_facecolor",
+           "get_color", "get_alpha", "get_visible"]
 
 
 def content(figure):
     """Return what a figure is made of: its texts and its artists' data and colours, wherever the layout puts them."""
     parts = [[ax.texts, ax.lines, ax.patches, ax.collections, ax.images] for ax in figure.axes]
     artists = [artist for kinds in parts for kind in kinds for artist in kind]
+    for artist in artists:
+        getattr(artist, "update_scalarmappable", int)()  # otherwise colours are known only when it is drawn
     legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend())]
     frames = [(ax.get_title(), ax.get_xlabel(), ax.get_ylabel(), ax.get_xlim(), ax.get_ylim()) for ax in figure.axes]
-    return [frames, [text.get_text() for legend in legends for text in legend.get_texts()],
+    texts = [text.get_text() for owner in legends for text in owner.get_texts()]
+    return [frames, texts + [text.get_text() for ax in figure.axes for text in ax.texts],
             [np.asarray(getattr(artist, getter)()).tolist() for artist in artists for getter in GETTERS
              if hasattr(artist, getter)],
             [path.vertices.tolist() for ax in figure.axes for drawn in ax.collections for path in drawn.get_paths()]]
