@@ -3,6 +3,7 @@ import base64
 import contextlib
 import io
 import re
+import symtable
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -77,6 +78,18 @@ def notebook(pytestconfig):
 def plain_python(cell):
     """Return a code cell's source with IPython's magic commands as function calls."""
     return TransformerManager().transform_cell(cell.source)
+
+
+def names(cell):
+    """Return the global names that a cell takes from elsewhere and those that it defines."""
+    def referenced(table):
+        own = {symbol.get_name() for symbol in table.get_symbols()
+               if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())}
+        return own.union(*map(referenced, table.get_children()))
+
+    table = symtable.symtable(plain_python(cell), cell.id, "exec")
+    defined = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    return referenced(table) - defined, defined
 
 
 class Run:

@@ -10,7 +10,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 
 COLOURS = np.array([to_rgb(colour) for colour in  # by digit
-                    "#b9ac70 #a96b59 #bd1f01 #ffa90e #3f90da #92dadd #717581 #832db6 #94a4a2 #e76300".split()])
+                    "#b9ac70 #a96b59 #bd1f01 #ffa90e #3f90da #92dadd #717581 #94a4a2 #832db6 #e76300".split()])
 
 
 # Figures

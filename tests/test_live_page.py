@@ -156,31 +156,23 @@ def test_nine_places_against_keras(page, models):
 
 
 def test_images_against_keras(page, models, content):
+    """The button shows another test image each time, its code, its label and how bad its reconstruction is."""
     enc, dec, _ = models
-    codes = np.asarray(enc(content["images"]))
+    codes, last = np.asarray(enc(content["images"])), None
     assert codes.std(axis=0).min() > 0.1
-    for index, image in enumerate(content["images"]):
-        page.execute_script("useTestImage(arguments[0])", index)
+    for _ in range(10):
+        element(page, "sample").click()
+        differences = np.abs(255 - 255 * content["images"].reshape(12, -1) - pixels(page, "input")).max(axis=1)
+        index = differences.argmin()
+        assert differences[index] < 1 and index != last
+        last = index
         np.testing.assert_allclose(code(page), codes[index], atol=0.01)
-        np.testing.assert_allclose(pixels(page, "input"), 255 - np.round(255 * image.ravel()), atol=0.6)
-        error = np.square(np.asarray(dec(codes[index:index + 1]))[0] - image).mean()
+        error = np.square(np.asarray(dec(codes[index:index + 1]))[0] - content["images"][index]).mean()
         found = re.fullmatch(r"Cyfra testowa: (\d)\. MSE ([\d,]+): gorzej niż (\d+)% cyfr testowych\.",
                              element(page, "comparison").text)
         assert int(found[1]) == content["image_labels"][index]
         assert float(found[2].replace(",", ".")) == pytest.approx(error, abs=0.003)
         assert int(found[3]) == pytest.approx(100 * np.mean(content["errors"] < error), abs=2)
-
-
-def test_sample_button_takes_another_test_image(page, content):
-    last = np.full(784, 255)
-    for _ in range(8):
-        element(page, "sample").click()
-        shown = pixels(page, "input")
-        differences = np.abs(255 - 255 * content["images"].reshape(12, -1) - shown).max(axis=1)
-        assert differences.min() < 1 and not np.array_equal(shown, last)
-        label = content["image_labels"][differences.argmin()]
-        assert element(page, "comparison").text.startswith(f"Cyfra testowa: {label}.")
-        last = shown
 
 
 def test_plane_shows_regions_codes_and_the_mark(page, models, content, run):
@@ -239,12 +231,15 @@ def test_passing_and_foreign_drags_change_nothing(page):
         assert code(page) == own and (pixels(page, "drawing") == 255).all(), name
 
 
-def test_pad_and_input_agree(page):
-    """A code from the plane has no drawing: the pad is empty again, and so is the input."""
-    for name, places, ink in [("drawing", STROKE, True), ("plane", [(0.25, 0.4)], False)]:
-        drag(page, name, places)
-        assert (pixels(page, "drawing") == 0).any() == (pixels(page, "input") == 0).any() == ink
-        assert ("wejścia nie ma" in element(page, "comparison").text) != ink
+@pytest.mark.parametrize("places", [STROKE, [(0.01, 0.01)], [(0.02, 0.5), (0.98, 0.98)], [(0.9, 0.5), (1.2, 0.4)]])
+def test_pad_and_input_agree(page, places):
+    """Every drawing, also a dot and one over the edge, has an input; an empty pad and a code from the plane have none."""
+    for remove in (lambda: element(page, "clear").click(), lambda: drag(page, "plane", [(0.25, 0.4)])):
+        drag(page, "drawing", places)
+        assert (pixels(page, "drawing") == 0).any() and (pixels(page, "input") < 128).sum() > 5
+        remove()
+        assert (pixels(page, "drawing") == 255).all() and (pixels(page, "input") == 255).all()
+        assert "wejścia nie ma" in element(page, "comparison").text
 
 
 def test_finger_moves_the_code(page):
@@ -261,22 +256,11 @@ def test_drawing_gets_mnists_form(page):
     """A slanted bar far from the middle: 20 pixels high, centred by its mass, grey at the edges, not mirrored."""
     drag(page, "drawing", [(0.6, 0.1), (0.8, 0.4)])
     image = 1 - pixels(page, "input").reshape(28, 28) / 255
-    rows, columns = np.nonzero(image > 0.1)
-    assert 19 <= np.ptp(rows) + 1 <= 21
+    assert 19 <= (image > 0.1).any(axis=1).sum() <= 21
     centre = ((np.indices((28, 28)) + 0.5) * image).sum(axis=(1, 2)) / image.sum()
     np.testing.assert_allclose(centre, 14, atol=0.1)
     assert ((image > 0.1) & (image < 0.9)).sum() > 10 and image.max() == 1
-    assert np.corrcoef(rows, columns)[0, 1] > 0.5
     assert element(page, "comparison").text.startswith("Twój rysunek. MSE")
-
-
-@pytest.mark.parametrize("places", [[(0.01, 0.01)], [(0.02, 0.5), (0.98, 0.98)], [(0.9, 0.5), (1.2, 0.4), (0.9, 0.3)]])
-def test_small_drawings_and_edges_do_no_harm(page, places):
-    drag(page, "drawing", places)
-    assert (pixels(page, "input") < 128).sum() > 5 and np.abs(code(page)).max() <= 1
-    for _ in range(2):  # the second time the pad is empty
-        element(page, "clear").click()
-        assert (pixels(page, "drawing") == 255).all() and (pixels(page, "input") == 255).all()
 
 
 def test_keyboard_alone(page):

@@ -1,10 +1,8 @@
 """Can a cell be executed twice, with the same outputs? And does each name come from one cell?"""
-import symtable
-
 import numpy as np
 import pytest
 
-from conftest import plain_python
+from conftest import names
 
 SLOW = {"training", "unseen", "linear", "dimensions", "baselines", "classify", "load", "split", "page"}
 GETTERS = ["get_position", "get_xydata", "get_offsets", "get_array", "get_extent", "get_bbox", "get_facecolor",
@@ -24,18 +22,6 @@ def content(figure):
             [np.asarray(getattr(artist, getter)()).tolist() for artist in artists for getter in GETTERS
              if hasattr(artist, getter)],
             [path.vertices.tolist() for ax in figure.axes for drawn in ax.collections for path in drawn.get_paths()]]
-
-
-def names(cell):
-    """Return the global names that a cell takes from elsewhere and those that it defines."""
-    def referenced(table):
-        own = {symbol.get_name() for symbol in table.get_symbols()
-               if symbol.is_referenced() and (table.get_type() == "module" or symbol.is_global())}
-        return own.union(*map(referenced, table.get_children()))
-
-    table = symtable.symtable(plain_python(cell), cell.id, "exec")
-    defined = {symbol.get_name() for symbol in table.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
-    return referenced(table) - defined, defined
 
 
 @pytest.fixture
