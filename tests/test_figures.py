@@ -76,7 +76,8 @@ def answer_grid(run):
 
 
 def accuracies(run, model, inputs):
-    return [accuracy(model, inputs[part], run.space[f"y_{part}"]) for part in PARTS]
+    """Return a classifier's accuracy on each part of the data, of the training part on its first 20,000 images."""
+    return [accuracy(model, inputs[part][:20_000], run.space[f"y_{part}"][:20_000]) for part in PARTS]
 
 
 # Data, training, reconstructions
@@ -106,12 +107,12 @@ def test_training_sees_the_training_images_and_no_labels(run):
     assert len(given) == 1_000 and len(options["validation_data"][0]) == len(run.x_valid)
 
 
-@pytest.mark.parametrize("cell", ["training", "linear"])
-def test_models_learn_from_all_training_images(run, cell):
+@pytest.mark.parametrize("cell, count", [("training", None), ("linear", 20_000)])
+def test_models_learn_from_training_images(run, cell, count):
     train = MagicMock()
     with contextlib.suppress(AssertionError):  # an untrained model is not like PCA
         once_more(run, cell, train=train, progress=MagicMock())
-    np.testing.assert_array_equal(train.call_args.args[1], run.x_train)
+    np.testing.assert_array_equal(train.call_args.args[1], run.x_train[:count])
 
 
 def test_loss_curves(run, remade):
@@ -262,10 +263,10 @@ def test_latent_plane(run, codes, pca):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_a_digit_stands_where_it_leads(run, codes, number):
-    """In no other free tile of 16x16, 0.15 from the digits before, do its codes outnumber the others by more."""
+    """In no other free tile of 16x16, 0.15 from the digits before, are there so many of its codes and so few others."""
     counts = np.zeros((10, 16, 16), int)
     np.add.at(counts, (run.y_test, *cell_under([codes["test"], run.pca_square][number], 16)), 1)
-    leads = 2 * counts - counts.sum(axis=0)
+    leads = counts ** 2 / (counts.sum(axis=0) + 1)
     written = written_digits(run.figure("latent-plane").axes[number])
     assert [digit for digit, _ in written] == list(range(10))
     for digit, place in written:
@@ -273,7 +274,7 @@ def test_a_digit_stands_where_it_leads(run, codes, number):
         np.testing.assert_allclose(place, centres(16)[row, column])
         gaps = [np.hypot(*np.moveaxis(centres(16) - other, -1, 0)) for _, other in written[:digit]]
         free = np.all([np.full((16, 16), True), *(gap >= 0.15 for gap in gaps)], axis=0)
-        assert free[row, column] and leads[digit, row, column] == leads[digit][free].max(), digit
+        assert free[row, column] and leads[digit, row, column] == leads[digit][free].max() > 0, digit
 
 
 def test_points_on_decision_regions(run, codes):
@@ -304,7 +305,7 @@ def test_edge(run, codes):
 def test_epochs_strip(run, codes):
     """The codes of the validation images before training, after some epochs and at the end, ever purer."""
     axes = run.figure("epochs-strip").axes
-    assert titles(axes) == [f"po epoce {epoch}" for epoch in (0, 1, 3, 10, run.EPOCHS)]
+    assert titles(axes) == ["na początku", *(f"po epoce {epoch}" for epoch in (1, 3, 10, run.EPOCHS))]
     assert all(map(is_square, axes))
     planes = [points(ax) for ax in axes]
     for offsets, digits in planes:
@@ -314,7 +315,7 @@ def test_epochs_strip(run, codes):
     np.testing.assert_allclose(planes[0][0], call(start, run.x_valid), atol=1e-4)
     np.testing.assert_allclose(planes[-1][0], codes["valid"], atol=1e-4)
     purities = [purity(offsets, run.y_valid) for offsets, _ in planes]
-    assert purities == sorted(purities) and purities[-1] > purities[0] + 0.1
+    assert min(purities[1:]) > purities[0] and purities[-1] > purities[0] + 0.1
 
 
 # Random codes and the classifier
@@ -341,9 +342,9 @@ def test_classifiers_learn_from_the_training_part_of_their_representation(run, c
     once_more(run, "baselines", train_classifier=teach)
     given = [call_.args for call_ in teach.call_args_list]
     scores = (flat["train"] - flat["train"].mean(axis=0)) @ run.pca.components_.T
-    for (x, y), expected in zip(given, [codes["train"], scores, flat["train"]], strict=True):
+    for (x, y), expected in zip(given, [codes["train"], scores, flat["train"][:20_000]], strict=True):
         np.testing.assert_allclose(x, expected, atol=1e-3)
-        np.testing.assert_array_equal(y, run.y_train)
+        np.testing.assert_array_equal(y, run.y_train[:len(expected)])
 
 
 def test_printed_accuracy_is_the_test_accuracy(run, codes):
@@ -515,7 +516,7 @@ def test_conclusions(run, pca, counts, remade):
 
 def test_hardest_digits(run, codes, remade, label_of):
     axes = image_rows(run.figure("hardest"), 12)
-    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["oryginał", "rekonstrukcja"] and axes.shape == (2, 12)
+    assert [ax.get_ylabel() for ax in axes[:, 0]] == ["oryginał", "rekon-\nstrukcja"] and axes.shape == (2, 12)
     originals, drawn = map(images_of, axes)
     own = call(run.enc, originals)
     np.testing.assert_allclose(drawn, call(run.dec, own), atol=1e-4)

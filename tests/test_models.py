@@ -147,7 +147,7 @@ def test_linear_model(run):
     """No hidden layer, no activation."""
     assert [type(layer).__name__ for layer in run.linear.layers] == ["Flatten", "Dense", "Dense", "Reshape"]
     assert dense_layers(run.linear) == [(2, "linear"), (784, "linear")]
-    assert int(run.linear.optimizer.iterations) == 8 * math.ceil(len(run.x_train) / run.BATCH_SIZE)
+    assert int(run.linear.optimizer.iterations) == 8 * math.ceil(20_000 / run.BATCH_SIZE)
     assert run.linear.loss == run.LOSS
 
 
