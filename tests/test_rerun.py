@@ -53,6 +53,16 @@ def test_cells_twice(kept, notebook):
                 assert new.data == old.data, cell.id
 
 
+def test_a_folder_that_cannot_be_written_to(kept, monkeypatch, tmp_path):
+    """One line says what was not saved and why; the page has been shown by then, and nothing is raised."""
+    (tmp_path / "lab7_models").write_text("a file where the folder should be")
+    monkeypatch.setattr(kept, "folder", tmp_path)
+    kept.execute([cell for cell in kept.cells if cell.id in ("page", "save")])
+    assert "<iframe" in kept.shown["page"][0][0].data
+    assert kept.printed["save"].startswith("Nie zapisano folderu lab7_models: File exists.")
+    assert kept.printed["save"].count("\n") == 1
+
+
 def test_building_and_training_twice(run):
     """Sections 3 and 4, and a classifier: the seed is set anew each time."""
     def weights():
