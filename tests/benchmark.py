@@ -1,6 +1,6 @@
 """Measure the notebook and its training against the plain recipe, with the notebook's own functions.
 
-Run by hand, on a machine that does nothing else, with MNIST: .venv/bin/python tests/benchmark.py
+Run by hand, on Linux, on a machine that does nothing else, with MNIST: .venv/bin/python tests/benchmark.py
 [--seeds N [--set NAME=VALUE] [--without PART]]. It asserts nothing. The plain recipe is Adam 1e-3, batch 256,
 40 epochs, everything else as Keras has it. The tables are in Polish; tests/benchmark.md keeps the last ones.
 """
@@ -9,6 +9,7 @@ import ast
 import json
 import platform
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -84,9 +85,8 @@ def measure(lab, recipe, seed):
     decoded = {part: dec.predict(codes[part], batch_size=1_000, verbose=0) for part in ("valid", "test")}
     classifier = lab.train_classifier(codes["train"], lab.y_train)
     dead = (decoded["test"].max(axis=0) == 0) & (lab.x_train.mean(axis=0) >= 0.05)
-    row = {"seed": seed, "seconds": seconds, "ends": ends, "valid_losses": history.history["val_loss"],
-           "epoch": statistics.median(end - begin for begin, end in zip(ends, ends[1:])),
-           "dead": int(np.sum(dead)), "memory": peak_memory()}
+    row = {"seconds": seconds, "epoch": statistics.median(end - begin for begin, end in zip(ends, ends[1:])),
+           "dead": int(np.sum(dead)), "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** 10}
     for part in decoded:
         row[f"{part}_mse"] = float(lab.image_mse(decoded[part], lab.space[f"x_{part}"]).mean())
         row[f"{part}_accuracy"] = classifier.evaluate(codes[part], lab.space[f"y_{part}"], verbose=0)[1]
@@ -109,35 +109,24 @@ def execute_notebook():
     return whole, dict(sorted(seconds.items(), key=lambda item: -item[1])), float(last.outputs[0].text)
 
 
-def peak_memory():
-    """Return this process's peak resident size in MiB, or nan where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2 ** 20 if sys.platform == "darwin" else 2 ** 10)
-
-
 def in_new_process(recipe):
     """Measure in a process of its own, so that compilation and memory are not shared."""
     run = subprocess.run([sys.executable, __file__, "--measure", recipe], stdout=subprocess.PIPE, check=True)
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def processor():
-    try:
-        return re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())[1]
-    except (OSError, TypeError):
-        return platform.processor() or platform.machine()
+def print_heading(*words):
+    found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    print(f"\n{date.today()},", found[1] if found else platform.machine(), *words, "\n")
 
 
 def print_row(row):
     print("|", re.sub(r"(?<=\d)\.(?=\d)", ",", " | ".join(row)), "|", flush=True)
 
 
-def print_table(header, rows):
-    for row in [header, ["---"] * len(header), *rows]:
-        print_row(row)
+def print_head(header):
+    print_row(header)
+    print_row(["---"] * len(header))
 
 
 def compare():
@@ -154,8 +143,10 @@ def compare():
                              ("szczyt pamięci zwykłego treningu i całego notatnika, MiB", memory, ".0f")]:
         other = plain["seconds" if "sekundy" in title else "memory"]
         rows.append([title, f"{other:{form}}", f"{own:{form}}", f"{own / other:.2f}"])
-    print(f"\n{date.today()}, {processor()}, ziarno 0\n")
-    print_table(["", "zwykły", "notatnik", "stosunek"], rows)
+    print_heading("ziarno 0")
+    print_head(["", "zwykły", "notatnik", "stosunek"])
+    for row in rows:
+        print_row(row)
     dearest = ", ".join(f"{name} {seconds:.0f}" for name, seconds in list(cells.items())[:6])
     print(f"\nNajdroższe komórki notatnika, sekundy: {dearest}")
 
@@ -164,10 +155,9 @@ def repeat(count, parameters, without):
     """Print the notebook's recipe seed by seed."""
     lab = load_lab(without, parameters)
     keys = {"valid_mse": ".5f", "test_mse": ".5f", "valid_accuracy": ".1%", "test_accuracy": ".1%", "dead": "g"}
-    print(f"\n{date.today()}, {processor()}", *(f"{name}={value}" for name, value in parameters),
-          *(f"bez: {name}" for name in without), "\n")
-    print_table(["ziarno", "MSE (walidacja)", "MSE (test)", "dokładność (walidacja)", "dokładność (test)",
-                 "martwe piksele"], [])
+    print_heading(*(f"{name}={value}" for name, value in parameters), *(f"bez: {name}" for name in without))
+    print_head(["ziarno", "MSE (walidacja)", "MSE (test)", "dokładność (walidacja)", "dokładność (test)",
+                "martwe piksele"])
     results = []
     for seed in range(count):
         results.append(measure(lab, "notebook", seed))

@@ -29,24 +29,13 @@ def is_blank(picture):
     return np.mean((picture != picture[0, 0]).any(axis=-1)) < 0.01
 
 
-def strong_colours(picture, least_share):
-    """Return the colours, in steps of 32, that cover at least this share of an RGB array and are no greys."""
-    flat = picture.reshape(-1, 3).astype(int)
-    flat = flat[np.ptp(flat, axis=1) > 60] // 32
-    colours, counts = np.unique(flat, axis=0, return_counts=True)
-    return {tuple(colour) for colour, count in zip(colours, counts) if count >= least_share * picture[..., 0].size}
-
-
 def check_outputs(cell, fresh):
-    """Require fresh outputs without stderr and with the stored cell's figures: number, size, ink and colours."""
+    """Require fresh outputs without stderr, and figures of the stored ones' number and size that are not blank."""
     noise = [out.text for out in fresh if out.get("name") == "stderr" or "WARNING" in out.get("text", "")]
     assert not noise, f"cell {cell.id}: a warning or writing to stderr: {noise[0][:300]}"
     stored, new = pictures(cell.outputs), pictures(fresh)
     assert [p.shape for p in new] == [p.shape for p in stored], f"cell {cell.id}: number or size of figures differs"
-    for old_picture, new_picture in zip(stored, new):
-        assert not is_blank(new_picture), f"cell {cell.id}: a figure is blank"
-        missing = strong_colours(old_picture, 0.004) - strong_colours(new_picture, 0.0002)
-        assert not missing, f"cell {cell.id}: a figure lost the colours {sorted(missing)} (in steps of 32)"
+    assert not any(map(is_blank, new)), f"cell {cell.id}: a figure is blank"
 
 
 @pytest.hookimpl(trylast=True)

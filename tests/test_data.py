@@ -2,11 +2,7 @@
 import hashlib
 import inspect
 import socket
-import threading
-import urllib.request
-from http.client import IncompleteRead, InvalidURL
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from http.client import IncompleteRead
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 from urllib.error import ContentTooShortError, HTTPError, URLError
@@ -28,8 +24,7 @@ def mnist_like(train=120):
 
 
 def assert_same(parts, arrays):
-    (x_train, y_train), (x_test, y_test) = parts
-    for name, array in zip(NAMES, (x_train, y_train, x_test, y_test)):
+    for name, array in zip(NAMES, [array for part in parts for array in part], strict=True):
         assert array.dtype == np.uint8
         np.testing.assert_array_equal(array, arrays[name], name)
 
@@ -40,14 +35,13 @@ def shown(run, tmp_path, monkeypatch):
     texts = []
     monkeypatch.delenv("MNIST_NPZ", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    monkeypatch.setitem(run.space, "VALID_SIZE", 100)
-    monkeypatch.setitem(run.space, "stand_in", lambda: MARKER)
-    monkeypatch.setitem(run.space, "display", lambda thing: texts.append(thing.data))
+    for name, value in {"VALID_SIZE": 100, "stand_in": lambda: MARKER,
+                        "display": lambda thing: texts.append(thing.data)}.items():
+        monkeypatch.setitem(run.space, name, value)
     return texts
 
 
 def expect_stand_in(run, shown, reason):
-    shown.clear()
     *parts, name = run.load_data()
     assert parts == MARKER and name.startswith("dane zastępcze")
     text, = shown
@@ -55,13 +49,12 @@ def expect_stand_in(run, shown, reason):
 
 
 def expect_error(run, shown, *words):
-    """Require a DataError, which Jupyter shows in one line, with these words in it."""
+    """Require a DataError, which Jupyter shows in one line, with these words in it and no advice to delete data."""
     with pytest.raises(run.DataError) as error:
         run.load_data()
     line, = error.value._render_traceback_()
     assert isinstance(error.value, ValueError) and str(error.value) in line and "\n" not in line and not shown
-    assert all(word in line for word in words), line
-    return line
+    assert [word for word in words if word not in line] == [] and "usuń" not in line.replace("usuń zmienną", "")
 
 
 @pytest.fixture
@@ -80,14 +73,12 @@ def test_good_file(run, path):
 
 BAD = {
     "wrong shape": ({"x_test": np.zeros((20, 784), np.uint8)}, "(20, 784)"),
-    "wrong image size": ({"x_train": np.zeros((120, 27, 28), np.uint8)}, "(120, 27, 28)"),
     "wrong image dtype": ({"x_train": np.zeros((120, 28, 28), np.float32)}, "obrazy float32"),
     "wrong label dtype": ({"y_test": digits(20).astype(np.int64)}, "etykiety int64"),
     "label 10": ({"y_test": digits(20, 11)}, "9 10]"),
     "a digit is missing": ({"y_test": digits(20, 9)}, "7 8]"),
     "length mismatch": ({"y_train": digits(119)}, "etykiety uint8 (119,)"),
     "labels in a column": ({"y_test": digits(20)[:, None]}, "TypeError"),
-    "scalar": ({"x_test": np.uint8(3)}, "obrazy uint8 ()"),
     "too few images": (mnist_like(train=100), "sama walidacja potrzebuje 100 obrazów"),
     "pickled objects": ({"x_train": np.array([{}], object)}, "allow_pickle"),
     **{f"no {name}": ({name: None}, f"{name} is not a file") for name in NAMES},
@@ -100,17 +91,12 @@ def test_bad_arrays(run, shown, path, change, reason):
     expect_error(run, shown, str(path), "w formacie Kerasa (", reason)
 
 
-@pytest.mark.parametrize("content, reason", [(b"", "EOFError"), (b"hello", "allow_pickle"), (b"PK\x03\x04", "BadZip")])
+@pytest.mark.parametrize("content, reason", [
+    (None, "FileNotFoundError"), (b"", "EOFError"), (b"hello", "allow_pickle"), (b"PK\x03\x04", "BadZip")])
 def test_not_an_npz(run, shown, path, content, reason):
-    path.write_bytes(content)
+    if content is not None:
+        path.write_bytes(content)
     expect_error(run, shown, str(path), "w formacie Kerasa (", reason)
-
-
-def test_missing_and_truncated_file(run, shown, path):
-    expect_error(run, shown, str(path), "FileNotFoundError")
-    np.savez(path, **mnist_like())
-    path.write_bytes(path.read_bytes()[:-1_000])
-    expect_error(run, shown, str(path), "BadZipFile")
 
 
 @pytest.fixture
@@ -133,7 +119,7 @@ def test_keras_gives_mnist(run, shown, keras_does):
 
 NETWORK = [URLError("no route"), HTTPError("url", 403, "forbidden", None, None), ContentTooShortError("half", b""),
            TimeoutError("slow"), ConnectionResetError("reset"), IncompleteRead(b"")]
-OTHER = [ValueError("corrupted file"), OSError(28, "no space"), PermissionError("not\nyours"), InvalidURL("port")]
+OTHER = [ValueError("corrupted file"), OSError(28, "no space"), PermissionError("not\nyours")]
 
 
 @pytest.mark.parametrize("error", NETWORK + [wrapped(cause) for cause in NETWORK], ids=repr)
@@ -145,8 +131,7 @@ def test_network_failure_gives_the_stand_in(run, shown, keras_does, error):
 @pytest.mark.parametrize("error", OTHER + [wrapped(cause) for cause in OTHER], ids=repr)
 def test_any_other_failure_is_an_error(run, shown, keras_does, error):
     keras_does(error)
-    line = expect_error(run, shown, "Keras", type(error.__context__ or error).__name__, str(error).split("\n")[0])
-    assert "usuń" not in line
+    expect_error(run, shown, "Keras", type(error.__context__ or error).__name__, str(error).split("\n")[0])
 
 
 def test_checksum_is_the_one_that_keras_requires(run):
@@ -159,74 +144,50 @@ def test_good_copy_is_used_offline(run, shown, keras_does, tmp_path, monkeypatch
     path = tmp_path / folder / "mnist.npz"
     path.parent.mkdir(parents=True)
     np.savez(path, **(arrays := mnist_like()))
-    path.parent.chmod(0o500)
     monkeypatch.delenv("KERAS_HOME")
     monkeypatch.setenv(variable, str(tmp_path))
     monkeypatch.setitem(run.space, "MNIST_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
     keras_does(URLError("no route"))
     *parts, name = run.load_data()
-    path.parent.chmod(0o700)
     assert name == "MNIST" and not shown
     assert_same(parts, arrays)
 
 
 @pytest.fixture
-def real_keras(shown, tmp_path, monkeypatch):
-    """Let Keras's real loader use the given folder and proxy; return the list of timeouts set, cut to the longest."""
-    def use(folder=tmp_path, proxy="http://127.0.0.1:9", longest=7):
+def proxy(shown, tmp_path, monkeypatch):
+    """Let Keras's real loader use an empty folder and this proxy, and cut its timeouts; return those asked for."""
+    def use(port):
         monkeypatch.setattr("urllib.request._opener", None)  # it remembers the proxy settings of its first use
-        monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(folder))
-        for name, value in {"KERAS_HOME": str(folder), "https_proxy": proxy, "no_proxy": ""}.items():
-            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("no_proxy", "")
         asked, really = [], socket.setdefaulttimeout
-        monkeypatch.setattr(socket, "setdefaulttimeout", lambda seconds: asked.append(seconds) or really(
-            seconds and min(seconds, longest)))
+        monkeypatch.setattr(socket, "setdefaulttimeout",
+                            lambda seconds: asked.append(seconds) or really(seconds and 0.5))
         return asked
 
     return use
 
 
-@pytest.mark.parametrize("hangs_up, reason", [(True, "retrieval incomplete"), (False, "timed out")])
-def test_download_that_breaks_off(run, shown, real_keras, monkeypatch, hangs_up, reason):
-    """A server sends half a file, then hangs up or falls silent; the second attempt must not find a damaged copy."""
-    end = threading.Event()
-
-    class HalfAFile(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("Content-Length", "1000000")
-            self.end_headers()
-            self.wfile.write(b"x" * 500_000)
-            hangs_up or end.wait(120)
-
-        log_message = MagicMock()
-
-    timeouts = real_keras(longest=7 if hangs_up else 0.5)
-    with ThreadingHTTPServer(("127.0.0.1", 0), HalfAFile) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setattr("keras.src.utils.file_utils.urlretrieve", lambda url, *rest: urllib.request.urlretrieve(
-            f"http://127.0.0.1:{server.server_address[1]}", *rest))
-        try:
-            for _ in range(2):
-                expect_stand_in(run, shown, reason)
-        finally:
-            end.set()
-            server.shutdown()
-    assert timeouts == [7, None, 7, None]
-
-
-def test_silent_network(run, shown, real_keras):
+def test_silent_network(run, shown, proxy):
     """A server that accepts the connection and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        timeouts = real_keras(proxy=f"http://127.0.0.1:{server.getsockname()[1]}", longest=0.5)
+        timeouts = proxy(server.getsockname()[1])
         expect_stand_in(run, shown, "timed out")
     assert timeouts == [7, None]
 
 
-@pytest.mark.parametrize("count, used", [(16, 2), (1, 1)])
-def test_silent_addresses_end_in_time(run, shown, monkeypatch, count, used):
-    """However many addresses a name has: at most two are tried, 7 s each, and settings come back."""
-    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in range(1, count + 1)]
+def test_damaged_copy_is_an_error_even_without_network(run, shown, tmp_path, proxy):
+    """The copy is readable, but not MNIST; Keras wants to replace it and cannot connect."""
+    proxy(9)
+    (tmp_path / "datasets").mkdir()
+    np.savez(tmp_path / "datasets" / "mnist.npz", **mnist_like())
+    expect_error(run, shown, "Keras", "refused")
+
+
+def test_silent_addresses_end_in_time(run, shown, monkeypatch):
+    """However many addresses a name has: two are tried, and settings come back."""
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in range(1, 17)]
     monkeypatch.setattr(socket, "getaddrinfo", find := lambda *args, **options: list(addresses))
     tried = []
 
@@ -238,29 +199,8 @@ def test_silent_addresses_end_in_time(run, shown, monkeypatch, count, used):
     monkeypatch.setattr(socket, "socket", SilentSocket)
     monkeypatch.setattr(run.keras.datasets.mnist, "load_data", lambda: socket.create_connection(("example.org", 443)))
     expect_stand_in(run, shown, "timed out")
-    assert tried == [(("127.0.0.1", port), 7) for port in range(1, used + 1)]
+    assert tried == [(("127.0.0.1", port), 7) for port in (1, 2)]
     assert socket.getdefaulttimeout() is None and socket.getaddrinfo is find
-
-
-@pytest.mark.skipif(Path("/tmp/.keras/datasets/mnist.npz").exists(), reason="Keras has MNIST in its fallback folder")
-def test_unwritable_keras_home(run, shown, tmp_path, real_keras):
-    """Keras then uses its fallback folder; a refused connection still gives the stand-in."""
-    (tmp_path / "file").write_text("a file, not a folder")
-    real_keras(tmp_path / "file" / "keras")
-    expect_stand_in(run, shown, "refused")
-
-
-def test_malformed_proxy_is_an_error(run, shown, real_keras):
-    real_keras(proxy="http://127.0.0.1:abc")
-    expect_error(run, shown, "Keras", "nonnumeric port: 'abc'")
-
-
-def test_damaged_copy_is_an_error_even_without_network(run, shown, tmp_path, real_keras):
-    """The copy is readable, but not MNIST; Keras wants to replace it and cannot connect."""
-    real_keras()
-    (tmp_path / "datasets").mkdir()
-    np.savez(tmp_path / "datasets" / "mnist.npz", **mnist_like())
-    assert "usuń" not in expect_error(run, shown, "Keras", "refused")
 
 
 def test_stand_in(run, tmp_path):
@@ -302,8 +242,7 @@ def test_the_last_images_are_for_validation(run):
 
 
 def test_printed_lines_name_each_part(run):
-    lines = run.printed["split"].splitlines()
-    parts = {"trening": (run.x_train, run.y_train), "walidacja": (run.x_valid, run.y_valid),
-             "test": (run.x_test, run.y_test)}
-    for line, (name, (x, y)) in zip(lines, parts.items(), strict=True):
-        assert line.split() == f"{name} x: {x.shape} float32 od 0 do 1 y: {y.shape}".split()
+    parts = {"trening": len(run.images) - run.VALID_SIZE, "walidacja": run.VALID_SIZE, "test": len(run.images_test)}
+    assert len(set(parts.values())) == 3
+    for line, (name, count) in zip(run.printed["split"].splitlines(), parts.items(), strict=True):
+        assert line.split() == f"{name} x: ({count}, 28, 28, 1) float32 od 0 do 1 y: ({count},)".split()

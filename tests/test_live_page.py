@@ -55,7 +55,7 @@ def painted(browser, canvas):
 
 def pixels(browser, name):
     """Return the red channel of a canvas, at its own resolution, as a vector."""
-    return painted(browser, f"document.getElementById('{name}')")[..., 0].ravel()
+    return painted(browser, f"element('{name}')")[..., 0].ravel()
 
 
 def code(browser):
@@ -207,30 +207,15 @@ def test_the_mark_covers_no_digit(page, content):
         np.testing.assert_allclose(written[far, 1:], places[far], atol=0.01)
 
 
-def test_arrow_keys_move_the_code(page):
-    plane = element(page, "plane")
-    page.execute_script("useCode(0, 0)")
-    plane.send_keys(*[Keys.ARROW_RIGHT] * 3, *[Keys.ARROW_LEFT] * 3)
-    assert element(page, "code").text == "0,000; 0,000"
-    plane.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
-    assert code(page) == [0.04, 0.02]
-    plane.send_keys(Keys.SHIFT, Keys.ARROW_LEFT, *[Keys.ARROW_DOWN] * 20)
-    assert code(page) == [-0.06, -1]
-
-
-def test_passing_and_foreign_drags_change_nothing(page):
-    """Neither a mouse that passes, nor a drag that began elsewhere, nor the right button moves the code or draws."""
+def test_a_passing_mouse_changes_nothing(page):
     page.execute_script("useTestImage(3)")
     own = code(page)
     for name in ("plane", "drawing"):
-        target, mouse = element(page, name), ActionChains(page, duration=10)
-        mouse.move_to_element(target).move_by_offset(30, 20)
-        mouse.click_and_hold(element(page, "comparison")).move_to_element(target).move_by_offset(40, 10).release()
-        mouse.move_to_element(target).context_click().perform()
+        ActionChains(page, duration=10).move_to_element(element(page, name)).move_by_offset(30, 20).perform()
         assert code(page) == own and (pixels(page, "drawing") == 255).all(), name
 
 
-@pytest.mark.parametrize("places", [STROKE, [(0.01, 0.01)], [(0.02, 0.5), (0.98, 0.98)], [(0.9, 0.5), (1.2, 0.4)]])
+@pytest.mark.parametrize("places", [STROKE, [(0.01, 0.01)], [(0.9, 0.5), (1.2, 0.4)]])
 def test_pad_and_input_agree(page, places):
     """Every drawing, also a dot or over the edge, has an input; an empty pad and a code from the plane have none."""
     for remove in (lambda: element(page, "clear").click(), lambda: drag(page, "plane", [(0.25, 0.4)])):
@@ -263,11 +248,16 @@ def test_drawing_gets_mnists_form(page):
 
 
 def test_keyboard_alone(page):
-    """Tab reaches everything; with the space bar down, arrows draw."""
+    """Tab reaches everything; arrows move the code and, with the space bar down, draw."""
     for name in ("plane", "drawing", "clear", "sample"):
         ActionChains(page).send_keys(Keys.TAB).perform()
         assert page.switch_to.active_element.get_attribute("id") == name
-    pad = element(page, "drawing")
+    page.execute_script("useCode(0, 0)")
+    plane, pad = element(page, "plane"), element(page, "drawing")
+    plane.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_UP)
+    assert element(page, "code").text == "0,040; 0,020"
+    plane.send_keys(Keys.SHIFT, Keys.ARROW_LEFT, *[Keys.ARROW_DOWN] * 20)
+    assert code(page) == [-0.06, -1]
     pad.send_keys(*[Keys.ARROW_UP] * 5)
     assert (pixels(page, "drawing") == 255).all()
     pad.send_keys(Keys.SPACE, *[Keys.ARROW_DOWN] * 10)

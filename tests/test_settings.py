@@ -11,6 +11,7 @@ CELLS = ["silence", "imports", "parameters", "style", "show-images", "encoder", 
 FIXED = """
 rng = np.random.default_rng(1)
 x_train = x_valid = rng.uniform(size=(60, 28, 28, 1)).astype("float32")
+CLASSIFIER_EPOCHS = 2
 enc, dec, ae_model = autoencoder(CODE_SIZE, x_train)
 ae_model.summary(line_length=80, expand_nested=True)
 history = train(ae_model, x_train, epochs=2)
@@ -41,15 +42,17 @@ lines.linewidth: 8
 axes.prop_cycle: cycler(color=['yellow'])
 """
 SETTINGS = {
-    "keras.json": {"keras.json": json.dumps({"image_data_format": "channels_first", "floatx": "float16",
-                                             "epsilon": 0.01, "backend": "jax"})},
-    "limits of Keras": {"env": {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1"}},
-    "backend of Matplotlib": {"env": {"MPLBACKEND": "Agg"}},
-    "matplotlibrc": {"matplotlibrc": DARK},
-    "profile of IPython": {"profile_default/ipython_kernel_config.py": (
-        "c.InlineBackend.figure_formats = {'svg'}\\nc.InlineBackend.rc = {'figure.dpi': 40}\\n"
-        "c.InlineBackend.print_figure_kwargs = {'bbox_inches': 'tight', 'facecolor': 'red'}\\n").replace("\\n", "\n")},
-    "narrow terminal": {"env": {"COLUMNS": "40", "LINES": "10", "JUPYTER_COLUMNS": "40", "TERM": "dumb"}},
+    "files": {"keras.json": json.dumps({"image_data_format": "channels_first", "floatx": "float16", "epsilon": 0.01,
+                                        "backend": "jax"}),
+              "matplotlibrc": DARK,
+              "profile_default/ipython_kernel_config.py": """
+c.InlineBackend.figure_formats = {"svg"}
+c.InlineBackend.rc = {"figure.dpi": 40}
+c.InlineBackend.print_figure_kwargs = {"bbox_inches": "tight", "facecolor": "red"}
+"""},
+    "environment": {"env": {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", "MPLBACKEND": "Agg",
+                            "COLUMNS": "40", "LINES": "10", "JUPYTER_COLUMNS": "40", "TERM": "dumb",
+                            "NO_COLOR": "1", "LC_ALL": "C", "TF_ENABLE_ONEDNN_OPTS": "0"}},
 }
 
 
