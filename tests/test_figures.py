@@ -475,8 +475,8 @@ def test_conclusions(run, pca, counts, remade):
             f"(dane: {run.data_name}, zbiór testowy)",
             f"to {error / mse(pca(run.x_test)[1], run.x_test):.0%} błędu PCA "
             f"i {error / mean_error:.0%} błędu średniego obrazu",
-            f"rozpoznaje {comma(counts.trace() / counts.sum(), '.1%')} cyfr: "
-            f"najlepiej {best} (czułość {recall[best]:.0%}), najgorzej {worst} ({recall[worst]:.0%})",
+            f"na samych kodach to {comma(counts.trace() / counts.sum(), '.1%')}: "
+            f"najlepiej rozpoznaje {best} (czułość {recall[best]:.0%}), najgorzej {worst} ({recall[worst]:.0%})",
             f"para to **{pair[0]} i {pair[1]}**: {most / pairs.total():.0%} wszystkich pomyłek"]:
         assert sentence in text
 

@@ -39,6 +39,12 @@ def test_what_ten_seeds_give_is_the_measurements(notebook):
         assert f"odchyleniem standardowym {deviations[3].removesuffix(' p.p.')} punktu procentowego" in text
 
 
+def test_what_the_recipe_gives_is_the_measurements(notebook):
+    own, measured = (table_after(text, "Trening") for text in (cell_of(notebook, "recipe-text").source, BENCHMARK))
+    assert own == measured and len(own) == 4
+    assert all(error > best for row in own[1:] for error, best in zip(row[1:4], own[0][1:4]))
+
+
 def test_learning_rate_is_the_best_of_the_measured(notebook):
     measured = {float(rate.replace(",", ".")): error for rate, error in table_after(BENCHMARK, "`LEARNING_RATE`")}
     chosen = re.search(r"^LEARNING_RATE = (\S+)", cell_of(notebook, "parameters").source, flags=re.M)[1]
