@@ -3,6 +3,7 @@
 The tests read what was drawn: offsets and colours, image arrays and where they lie, bars, lines, texts (reading.py).
 They compare it with the models and the data, not with the variables that the drawing code was given.
 """
+import gzip
 import re
 from collections import Counter
 from unittest.mock import MagicMock
@@ -192,6 +193,19 @@ def test_unseen_errors(run, remade):
     assert len({cell for row in rows for cell in row}) == 9
     factor = number(re.search(r"(\d,\d) raza większy", *claimed(run, "unseen-errors"))[1])
     assert mse(by_low[~known], run.x_test[~known]) > factor * mse(by_low[known], run.x_test[known])
+
+
+def test_what_gzip_makes_of_images(run, notebook):
+    """A digit, its negative, its pixels shuffled, and noise: the sizes that the text gives for MNIST."""
+    if run.data_name != "MNIST":
+        pytest.skip("the sentence is about MNIST")
+    text, = [cell.source for cell in notebook.cells if cell.id == "unseen-text"]
+    images, rng = run.images_test, np.random.default_rng(0)
+    shuffled = rng.permuted(images.reshape(-1, 784), axis=1)
+    noise = rng.integers(0, 256, images.shape, dtype=np.uint8)
+    sizes = [np.mean([len(gzip.compress(image.tobytes())) for image in own])
+             for own in (images, 255 - images, shuffled, noise)]
+    assert list(map(int, re.findall(r" w (\d{3})", text))) == pytest.approx(sizes, rel=0.02)
 
 
 # The planes
