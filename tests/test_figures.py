@@ -205,7 +205,7 @@ def test_what_gzip_makes_of_images(run, notebook):
     noise = rng.integers(0, 256, images.shape, dtype=np.uint8)
     sizes = [np.mean([len(gzip.compress(image.tobytes())) for image in own])
              for own in (images, 255 - images, shuffled, noise)]
-    assert list(map(int, re.findall(r" w (\d{3})", text))) == pytest.approx(sizes, rel=0.02)
+    assert list(map(int, re.findall(r" do (\d{3})", text))) == pytest.approx(sizes, rel=0.02)
 
 
 # The planes
