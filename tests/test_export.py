@@ -35,6 +35,7 @@ def test_folded_cells_stay_folded_under_their_titles(page, notebook):
     folded = [(unescape(title), content) for title, content in details if title != "Odpowiedź"]
     assert [title for title, _ in folded] == titles and page.count("<details") == len(details) > len(titles) > 5
     assert all("jp-InputArea" in content and "jp-OutputArea" not in content for _, content in folded)
+    assert all(len(content) > 80 and "papermill" in content for title, content in details if title == "Odpowiedź")
     assert sum("&lt;!doctype html&gt;" in content for _, content in folded) == 1
 
 
