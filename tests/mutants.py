@@ -178,13 +178,15 @@ def failures(name, **replacements):
 
 def survivors(run, notebook, cells, wanted):
     """Execute cells of a changed notebook in run, look whether wanted fails, and take everything back."""
-    kept = [dict(content) for content in (run.space, run.shown, run.printed)]
+    kept, own_cells = [dict(content) for content in (run.space, run.shown, run.printed)], run.cells
+    run.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     try:
         run.execute(cells)
         return failures(wanted, changed_run=run, changed_notebook=notebook) if wanted.startswith("test_") else set()
     except Exception:
         return {run.now}
     finally:
+        run.cells = own_cells
         for content, old in zip((run.space, run.shown, run.printed), kept):
             content.clear()
             content.update(old)
