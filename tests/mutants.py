@@ -70,7 +70,7 @@ RESULTS = [  # tests that look at what the notebook has computed or shown
     ("digit-mse-plot", 'heights / digit_errors["średni obraz"]', 'heights / digit_errors["PCA"]', "test_digit_errors"),
     ("linear", "layers.Dense(CODE_SIZE)", 'layers.Dense(CODE_SIZE, "tanh")', "linear"),
     ("unseen", "autoencoder(CODE_SIZE, x_train[low])", "autoencoder(CODE_SIZE, x_train)", "test_model_of_low_digits"),
-    ("unseen", "train(ae_low, x_train[low]", "train(ae_low, x_train", "test_model_of_low_digits"),
+    ("unseen", "train(ae_low, x_train[low]", "train(ae_low, x_train", "unseen-errors"),
     ("unseen-images", "from_low[sample], reconstructions[sample]", "reconstructions[sample], from_low[sample]",
      "test_unseen_images"),
     ("unseen-errors", "(y_test < 5, y_test >= 5)", "(y_test >= 5, y_test < 5)", "test_unseen_errors"),
