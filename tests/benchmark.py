@@ -57,19 +57,16 @@ def load_lab(without=(), parameters=()):
     return SimpleNamespace(space=space, **space)
 
 
-def train_plain(lab, callbacks):
+def train_plain(lab, ae_model, callbacks):
     """Train the plain recipe; load_lab has left out the parts of the notebook's."""
-    enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
     ae_model.compile(optimizer=lab.keras.optimizers.Adam(1e-3), loss="mse")
-    history = ae_model.fit(lab.x_train, lab.x_train, batch_size=256, epochs=40, verbose=0,
-                           validation_data=(lab.x_valid, lab.x_valid), callbacks=callbacks)
-    return enc, dec, history
+    ae_model.fit(lab.x_train, lab.x_train, batch_size=256, epochs=40, verbose=0,
+                 validation_data=(lab.x_valid, lab.x_valid), callbacks=callbacks)
 
 
-def train_notebook(lab, callbacks):
+def train_notebook(lab, ae_model, callbacks):
     """Train as section 4 does."""
-    enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
-    return enc, dec, lab.train(ae_model, lab.x_train, lab.EPOCHS, callbacks=callbacks)
+    lab.train(ae_model, lab.x_train, lab.EPOCHS, callbacks=callbacks)
 
 
 def measure(lab, recipe, seed):
@@ -78,7 +75,8 @@ def measure(lab, recipe, seed):
     lab.space["SEED"] = seed
     watch = lab.keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.monotonic() - start))
     start = time.monotonic()
-    enc, dec, history = {"plain": train_plain, "notebook": train_notebook}[recipe](lab, [watch])
+    enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
+    {"plain": train_plain, "notebook": train_notebook}[recipe](lab, ae_model, [watch])
     seconds = time.monotonic() - start
     codes = {part: enc.predict(lab.space[f"x_{part}"], batch_size=1_000, verbose=0)
              for part in ("train", "valid", "test")}

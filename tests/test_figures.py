@@ -16,7 +16,7 @@ from scipy.spatial import KDTree
 
 from reading import (
     COLOURS, accuracy, answers, axis_names, border_places, by_name, call, cell_under, centres, certainty, claimed,
-    comma, curves, digit_image, digits_of, image_rows, images_of, is_square, mse, nearest, number, once_more, points,
+    comma, curves, digits_of, image_rows, images_of, is_square, mse, nearest, number, once_more, points,
     principal_components, purity, region_digits, said, table, texts, tick_names, titles, written_digits)
 
 PARTS = ("train", "valid", "test")
