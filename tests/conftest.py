@@ -3,7 +3,11 @@ import base64
 import contextlib
 import io
 import re
+import shlex
+import subprocess
+import sys
 import symtable
+from functools import partial
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -24,44 +28,44 @@ def pictures(outputs):
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")) for png in pngs]
 
 
-def is_blank(picture):
-    """Say whether an RGB array has fewer than 1 % of pixels that differ from its corner."""
-    return np.mean((picture != picture[0, 0]).any(axis=-1)) < 0.01
-
-
-def check_outputs(cell, fresh):
-    """Require fresh outputs without stderr, and figures of the stored ones' number and size that are not blank."""
-    noise = [out.text for out in fresh if out.get("name") == "stderr" or "WARNING" in out.get("text", "")]
-    assert not noise, f"cell {cell.id}: a warning or writing to stderr: {noise[0][:300]}"
-    stored, new = pictures(cell.outputs), pictures(fresh)
-    assert [p.shape for p in new] == [p.shape for p in stored], f"cell {cell.id}: number or size of figures differs"
-    assert not any(map(is_blank, new)), f"cell {cell.id}: a figure is blank"
+def noise(outputs):
+    """Return what was written to stderr or warns."""
+    return [out.text for out in outputs if out.get("name") == "stderr" or "WARNING" in out.get("text", "")]
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items):
-    """Around every nbval cell: wait longer for outputs, refuse stripped cells, look at the figures."""
     for item in items:
         if type(item).__name__ == "IPyNbCell":
-            item.output_timeout = 120
-            item.runtest = checked(item)
+            item.output_timeout, item.runtest = 120, partial(run_checked, item, item.runtest)
 
 
-def checked(item):
-    run = item.runtest
-
-    def runtest():
-        assert item.cell.execution_count is not None, f"cell {item.cell.id} was never executed: refresh the notebook"
-        run()
-        check_outputs(item.cell, item.test_outputs)
-
-    return runtest
+def run_checked(item, runtest):
+    """Run an nbval cell; refuse one without stored outputs and noise, and look at the figures."""
+    assert item.cell.execution_count is not None, f"cell {item.cell.id} was never executed: refresh the notebook"
+    runtest()
+    stored, fresh = pictures(item.cell.outputs), pictures(item.test_outputs)
+    assert noise(item.test_outputs) == [], item.cell.id
+    assert [p.shape for p in fresh] == [p.shape for p in stored], f"{item.cell.id}: number or size of figures"
+    for picture in fresh:
+        assert np.mean((picture != picture[0, 0]).any(axis=-1)) >= 0.01, f"{item.cell.id}: a figure is blank"
 
 
 @pytest.fixture(scope="session")
 def notebook(pytestconfig):
     """The notebook; tests/mutants.py puts a changed one in its place."""
     return getattr(pytestconfig, "changed_notebook", None) or nbformat.read(NOTEBOOK, as_version=4)
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """The page that the README's command writes, from the stored outputs."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    options, = re.findall(r"\.venv/bin/jupyter nbconvert (--config .*? )lab7\.ipynb", readme)
+    folder = tmp_path_factory.mktemp("exported")
+    subprocess.run([sys.executable, "-m", "nbconvert", *shlex.split(options), NOTEBOOK.name, "--output-dir", folder],
+                   cwd=ROOT, check=True)
+    return folder / f"{NOTEBOOK.stem}.html"
 
 
 def plain_python(cell):
@@ -82,66 +86,56 @@ def names(cell):
 
 
 class Run:
-    """The notebook's code cells, executed in this process on a part of the data, with a short training.
+    """The notebook's code cells, executed in this process on a part of the data, with a short training. Attributes: the
+    cells' variables, and by cell what it displayed (shown: (object, metadata) pairs) and printed (printed: a text)."""
 
-    space: the cells' variables; they are attributes too. shown: for each cell a list of (object, metadata) that it
-    displayed. printed: for each cell the text that it printed. The cells' own claims hold here too.
-    """
+    IMAGES = {"images": ("labels", 24_000), "images_test": ("y_test", 2_500)}
+    PARAMETERS = {"EPOCHS": 30, "CLASSIFIER_EPOCHS": 10, "VALID_SIZE": 2_000, "DIMENSIONS": (2, 4)}
 
-    IMAGES = {"images": 24_000, "images_test": 2_500}
-    PARAMETERS = {"EPOCHS": "40", "VALID_SIZE": "2_000", "DIMENSIONS": "(2, 4)"}
-
-    def __init__(self, notebook, folder, until=None):
+    def __init__(self, notebook, folder):
         self.cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
         self.space = {"__name__": "lab", "get_ipython": MagicMock()}
-        self.folder = folder
-        self.shown, self.printed = {}, {}
+        self.folder, self.shown, self.printed = folder, {}, {}
         matplotlib.use("Agg")
-        for cell in self.cells:
-            self.execute([cell])
-            if cell.id == until:
-                break
+        self.execute(self.cells)
 
     def execute(self, cells):
         """Execute code cells, with the variables that are there."""
         for cell in cells:
-            self.now, self.shown[cell.id], output = cell.id, [], io.StringIO()
-            with contextlib.redirect_stdout(output), contextlib.chdir(self.folder):
-                exec(compile(self.shortened(cell), cell.id, "exec"), self.space)
+            self.now, self.shown[cell.id] = cell.id, []
+            with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.chdir(self.folder):
+                exec(compile(plain_python(cell), cell.id, "exec"), self.space)
             self.printed[cell.id] = output.getvalue()
             self.space["display"] = self.display
+            if cell.id == "parameters":
+                self.space.update(self.PARAMETERS)
             if cell.id == "load":
-                self.keep_a_part()
+                rng = np.random.default_rng(0)  # a random part of the images, the same each time
+                for images, (labels, count) in self.IMAGES.items():
+                    chosen = rng.choice(len(self.space[images]), count, replace=False)
+                    self.space.update({name: self.space[name][chosen] for name in (images, labels)})
 
     def display(self, thing, metadata=None, **options):
         """Stand for IPython's display."""
         self.shown[self.now].append((thing, metadata))
         return MagicMock()
 
-    def shortened(self, cell):
-        """Return a cell's source with this run's parameters."""
-        source = plain_python(cell)
-        for name, value in self.PARAMETERS.items():
-            source = re.sub(rf"^{name} = [^#\n]*", f"{name} = {value}  ", source, flags=re.M)
-        return source
-
-    def keep_a_part(self):
-        """Keep a random part of the images, the same each time."""
-        rng = np.random.default_rng(0)
-        for images, count in self.IMAGES.items():
-            labels = {"images": "labels", "images_test": "y_test"}[images]
-            chosen = rng.choice(len(self.space[images]), count, replace=False)
-            self.space[images], self.space[labels] = self.space[images][chosen], self.space[labels][chosen]
+    @contextlib.contextmanager
+    def unchanged(self):
+        """Take back afterwards what cells have done to the variables and to what was shown and printed."""
+        cells, kept = self.cells, [(own, dict(own)) for own in (self.space, self.shown, self.printed)]
+        try:
+            yield
+        finally:
+            self.cells = cells
+            for own, old in kept:  # the same dictionary as before: functions look their globals up in it
+                own.clear()
+                own.update(old)
 
     def figure(self, cell_id):
         """Return the one figure that a cell has shown."""
-        (figure, metadata), = [item for item in self.shown[cell_id] if hasattr(item[0], "axes")]
+        figure, = [thing for thing, _ in self.shown[cell_id] if hasattr(thing, "axes")]
         return figure
-
-    def alt(self, cell_id):
-        """Return the alternative text of the one figure that a cell has shown."""
-        (figure, metadata), = [item for item in self.shown[cell_id] if hasattr(item[0], "axes")]
-        return metadata["image/png"]["alt"]
 
     def __getattr__(self, name):
         return self.space[name]

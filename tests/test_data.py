@@ -1,6 +1,7 @@
-"""Do the data functions keep their contract, and do the data mean what the notebook says? Only the network is faked."""
+"""Does the data loading keep its contract, and do the data mean what the text says? Only the network is faked."""
 import hashlib
 import inspect
+import re
 import socket
 from http.client import IncompleteRead
 from types import SimpleNamespace
@@ -11,184 +12,132 @@ import numpy as np
 import pytest
 
 NAMES = ("x_train", "y_train", "x_test", "y_test")
+DIGITS = np.arange(10, dtype=np.uint8)
 MARKER = ["the stand-in's training part", "the stand-in's test part"]
 
 
-def digits(count, classes=10):
-    return np.resize(np.arange(classes, dtype=np.uint8), count)
-
-
 def mnist_like(train=120):
+    """Return arrays in Keras's format: random images, all digits in turn."""
     x_train, x_test = np.random.default_rng(0).integers(0, 256, (2, train, 28, 28), dtype=np.uint8)
-    return dict(zip(NAMES, (x_train, digits(train), x_test[:20], digits(20))))
+    return dict(zip(NAMES, (x_train, np.resize(DIGITS, train), x_test[:20], np.resize(DIGITS, 20))))
 
 
-def assert_same(parts, arrays):
-    for name, array in zip(NAMES, [array for part in parts for array in part], strict=True):
-        assert array.dtype == np.uint8
-        np.testing.assert_array_equal(array, arrays[name], name)
+def assert_same(parts, path):
+    """Require ((x_train, y_train), (x_test, y_test)) to be the arrays of a file in Keras's format."""
+    with np.load(path) as file:
+        for name, array in zip(NAMES, (*parts[0], *parts[1]), strict=True):
+            assert array.dtype == np.uint8 and np.array_equal(array, file[name]), name
 
 
 @pytest.fixture
-def shown(run, tmp_path, monkeypatch):
-    """Forget MNIST_NPZ, use an empty Keras folder and a marker as stand-in; return the displayed texts."""
-    texts = []
+def load(run, tmp_path, monkeypatch):
+    """A function that calls load_data with an empty Keras folder, no MNIST_NPZ, a marker as stand-in and a result or
+    error of Keras's loader; it returns the parts, the data's name (or None and the error's line) and what was shown."""
+    shown = []
     monkeypatch.delenv("MNIST_NPZ", raising=False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     for name, value in {"VALID_SIZE": 100, "stand_in": lambda: MARKER,
-                        "display": lambda thing: texts.append(thing.data)}.items():
+                        "display": lambda thing: shown.append(thing.data)}.items():
         monkeypatch.setitem(run.space, name, value)
-    return texts
+
+    def load(keras=None):
+        if keras:
+            monkeypatch.setattr(run.keras.datasets.mnist, "load_data", MagicMock(side_effect=[keras]))
+        try:
+            *parts, name = run.load_data()
+        except run.DataError as error:
+            parts, (name,) = None, error._render_traceback_()
+            assert isinstance(error, ValueError) and str(error) in name
+        return parts, name, "".join(shown)
+
+    return load
 
 
-def expect_stand_in(run, shown, reason):
-    *parts, name = run.load_data()
-    assert parts == MARKER and name.startswith("dane zastępcze")
-    text, = shown
-    assert "to nie jest MNIST" in text and reason in text
+def assert_stand_in(found, reason):
+    parts, name, shown = found
+    assert parts == MARKER and name.startswith("dane zastępcze") and "to nie jest MNIST" in shown and reason in shown
 
 
-def expect_error(run, shown, *words):
-    """Require a DataError, which Jupyter shows in one line, with these words in it and no advice to delete data."""
-    with pytest.raises(run.DataError) as error:
-        run.load_data()
-    line, = error.value._render_traceback_()
-    assert isinstance(error.value, ValueError) and str(error.value) in line and "\n" not in line and not shown
-    assert [word for word in words if word not in line] == [] and "usuń" not in line.replace("usuń zmienną", "")
+def assert_error(found, *words):
+    """Require an error of one line with these words, and no advice to delete data."""
+    parts, line, shown = found
+    assert parts is None and not shown and "\n" not in line and "usuń" not in line.replace("usuń zmienną", "")
+    assert [word for word in words if word not in line] == []
 
 
-@pytest.fixture
-def path(shown, tmp_path, monkeypatch):
-    """The file that MNIST_NPZ names."""
-    monkeypatch.setenv("MNIST_NPZ", str(tmp_path / "file.npz"))
-    return tmp_path / "file.npz"
+@pytest.mark.parametrize("variable, value, file", [
+    ("MNIST_NPZ", "own.npz", "own.npz"), ("KERAS_HOME", "", "datasets/mnist.npz"),
+    ("HOME", "", ".keras/datasets/mnist.npz")])
+def test_a_good_file_is_used(run, load, tmp_path, monkeypatch, variable, value, file):
+    """Without network too; Keras's loader, which passes over a folder that it cannot write to, is not asked."""
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(path, **mnist_like())
+    monkeypatch.delenv("KERAS_HOME")
+    monkeypatch.setenv(variable, str(tmp_path / value))
+    assert run.MNIST_SHA256 in re.findall(r"\b[0-9a-f]{64}\b", inspect.getsource(run.keras.datasets.mnist.load_data))
+    monkeypatch.setitem(run.space, "MNIST_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
+    parts, *rest = load(URLError("no route"))
+    assert rest == ["MNIST", ""]
+    assert_same(parts, path)
 
 
-def test_good_file(run, path):
-    np.savez(path, **(arrays := mnist_like()))
-    *parts, name = run.load_data()
-    assert name == "MNIST"
-    assert_same(parts, arrays)
-
-
-BAD = {
-    "wrong shape": ({"x_test": np.zeros((20, 784), np.uint8)}, "(20, 784)"),
-    "wrong image dtype": ({"x_train": np.zeros((120, 28, 28), np.float32)}, "obrazy float32"),
-    "wrong label dtype": ({"y_test": digits(20).astype(np.int64)}, "etykiety int64"),
-    "label 10": ({"y_test": digits(20, 11)}, "9 10]"),
-    "a digit is missing": ({"y_test": digits(20, 9)}, "7 8]"),
-    "length mismatch": ({"y_train": digits(119)}, "etykiety uint8 (119,)"),
-    "labels in a column": ({"y_test": digits(20)[:, None]}, "TypeError"),
-    "too few images": (mnist_like(train=100), "sama walidacja potrzebuje 100 obrazów"),
-    "pickled objects": ({"x_train": np.array([{}], object)}, "allow_pickle"),
-    **{f"no {name}": ({name: None}, f"{name} is not a file") for name in NAMES},
-}
-
-
-@pytest.mark.parametrize("change, reason", BAD.values(), ids=BAD)
-def test_bad_arrays(run, shown, path, change, reason):
-    np.savez(path, **{name: array for name, array in (mnist_like() | change).items() if array is not None})
-    expect_error(run, shown, str(path), "w formacie Kerasa (", reason)
+def test_without_a_file_keras_gives_mnist(load):
+    assert load(("training", "test")) == (["training", "test"], "MNIST", "")
 
 
 @pytest.mark.parametrize("content, reason", [
+    ({"x_test": np.zeros((20, 784), np.uint8)}, "(20, 784)"),
+    ({"x_train": np.zeros((120, 28, 28), np.float32)}, "obrazy float32"),
+    ({"y_test": np.resize(DIGITS, 20).astype(np.int64)}, "etykiety int64"),
+    ({"y_test": np.resize(np.arange(11, dtype=np.uint8), 20)}, "9 10]"),
+    ({"y_test": np.resize(DIGITS[:9], 20)}, "7 8]"),
+    ({"y_train": np.resize(DIGITS, 119)}, "etykiety uint8 (119,)"),
+    (mnist_like(train=100), "sama walidacja potrzebuje 100 obrazów"),
+    ({"x_test": None}, "x_test is not a file"),
     (None, "FileNotFoundError"), (b"", "EOFError"), (b"hello", "allow_pickle"), (b"PK\x03\x04", "BadZip")])
-def test_not_an_npz(run, shown, path, content, reason):
-    if content is not None:
+def test_bad_file(load, tmp_path, monkeypatch, content, reason):
+    """Arrays that differ from MNIST's, no file, or one that is no npz."""
+    path = tmp_path / "file.npz"
+    monkeypatch.setenv("MNIST_NPZ", str(path))
+    if isinstance(content, dict):
+        np.savez(path, **{name: array for name, array in (mnist_like() | content).items() if array is not None})
+    elif content is not None:
         path.write_bytes(content)
-    expect_error(run, shown, str(path), "w formacie Kerasa (", reason)
+    assert_error(load(), str(path), "w formacie Kerasa (", reason)
 
 
-@pytest.fixture
-def keras_does(run, shown, monkeypatch):
-    """Replace Keras's loader by one that returns the result or raises it."""
-    return lambda result: monkeypatch.setattr(run.keras.datasets.mnist, "load_data", MagicMock(side_effect=[result]))
-
-
-def wrapped(cause):
-    """The error that Keras raises when a download fails."""
+def also_wrapped(cause):
+    """Return an error and the one that Keras raises when a download fails, with that error as its context."""
     error = Exception("URL fetch failure")
     error.__context__ = cause
-    return error
+    return cause, error
 
 
-def test_keras_gives_mnist(run, shown, keras_does):
-    keras_does((("x", "y"), ("x test", "y test")))
-    assert run.load_data() == (("x", "y"), ("x test", "y test"), "MNIST") and not shown
+@pytest.mark.parametrize("cause", [
+    URLError("no route"), HTTPError("url", 403, "forbidden", None, None), ContentTooShortError("half", b""),
+    TimeoutError("slow"), ConnectionResetError("reset"), IncompleteRead(b"")], ids=repr)
+def test_network_failure_gives_the_stand_in(load, cause):
+    for error in also_wrapped(cause):
+        assert_stand_in(load(error), type(cause).__name__)
 
 
-NETWORK = [URLError("no route"), HTTPError("url", 403, "forbidden", None, None), ContentTooShortError("half", b""),
-           TimeoutError("slow"), ConnectionResetError("reset"), IncompleteRead(b"")]
-OTHER = [ValueError("corrupted file"), OSError(28, "no space"), PermissionError("not\nyours")]
+@pytest.mark.parametrize("cause", [ValueError("corrupt"), OSError(28, "full"), PermissionError("not\nyours")], ids=repr)
+def test_any_other_failure_is_an_error(load, cause):
+    for error in also_wrapped(cause):
+        assert_error(load(error), "Keras", type(cause).__name__, str(error).split("\n")[0])
 
 
-@pytest.mark.parametrize("error", NETWORK + [wrapped(cause) for cause in NETWORK], ids=repr)
-def test_network_failure_gives_the_stand_in(run, shown, keras_does, error):
-    keras_does(error)
-    expect_stand_in(run, shown, type(error.__context__ or error).__name__)
-
-
-@pytest.mark.parametrize("error", OTHER + [wrapped(cause) for cause in OTHER], ids=repr)
-def test_any_other_failure_is_an_error(run, shown, keras_does, error):
-    keras_does(error)
-    expect_error(run, shown, "Keras", type(error.__context__ or error).__name__, str(error).split("\n")[0])
-
-
-def test_checksum_is_the_one_that_keras_requires(run):
-    assert len(run.MNIST_SHA256) == 64 and run.MNIST_SHA256 in inspect.getsource(run.keras.datasets.mnist.load_data)
-
-
-@pytest.mark.parametrize("variable, folder", [("KERAS_HOME", "datasets"), ("HOME", ".keras/datasets")])
-def test_good_copy_is_used_offline(run, shown, keras_does, tmp_path, monkeypatch, variable, folder):
-    """Keras's loader, which passes over a folder that it cannot write to, is not asked."""
-    path = tmp_path / folder / "mnist.npz"
-    path.parent.mkdir(parents=True)
-    np.savez(path, **(arrays := mnist_like()))
-    monkeypatch.delenv("KERAS_HOME")
-    monkeypatch.setenv(variable, str(tmp_path))
-    monkeypatch.setitem(run.space, "MNIST_SHA256", hashlib.sha256(path.read_bytes()).hexdigest())
-    keras_does(URLError("no route"))
-    *parts, name = run.load_data()
-    assert name == "MNIST" and not shown
-    assert_same(parts, arrays)
-
-
-@pytest.fixture
-def proxy(shown, tmp_path, monkeypatch):
-    """Let Keras's real loader use an empty folder and this proxy, and cut its timeouts; return those asked for."""
-    def use(port):
-        monkeypatch.setattr("urllib.request._opener", None)  # it remembers the proxy settings of its first use
-        monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
-        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
-        monkeypatch.setenv("no_proxy", "")
-        asked, really = [], socket.setdefaulttimeout
-        monkeypatch.setattr(socket, "setdefaulttimeout",
-                            lambda seconds: asked.append(seconds) or really(seconds and 0.5))
-        return asked
-
-    return use
-
-
-def test_silent_network(run, shown, proxy):
-    """A server that accepts the connection and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        timeouts = proxy(server.getsockname()[1])
-        expect_stand_in(run, shown, "timed out")
-    assert timeouts == [7, None]
-
-
-def test_damaged_copy_is_an_error_even_without_network(run, shown, tmp_path, proxy):
+def test_damaged_copy_is_an_error(load, tmp_path):
     """The copy is readable, but not MNIST; Keras wants to replace it and cannot connect."""
-    proxy(9)
     (tmp_path / "datasets").mkdir()
     np.savez(tmp_path / "datasets" / "mnist.npz", **mnist_like())
-    expect_error(run, shown, "Keras", "refused")
+    assert_error(load(URLError("no route")), "Keras", "no route")
 
 
-def test_silent_addresses_end_in_time(run, shown, monkeypatch):
-    """However many addresses a name has: two are tried, and settings come back."""
+def test_silent_network_ends_in_time(load, tmp_path, monkeypatch):
+    """Keras's real loader and a host whose addresses never answer: two are tried, and the settings come back."""
     addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port)) for port in range(1, 17)]
-    monkeypatch.setattr(socket, "getaddrinfo", find := lambda *args, **options: list(addresses))
     tried = []
 
     class SilentSocket(socket.socket):
@@ -197,52 +146,45 @@ def test_silent_addresses_end_in_time(run, shown, monkeypatch):
             raise TimeoutError("timed out")
 
     monkeypatch.setattr(socket, "socket", SilentSocket)
-    monkeypatch.setattr(run.keras.datasets.mnist, "load_data", lambda: socket.create_connection(("example.org", 443)))
-    expect_stand_in(run, shown, "timed out")
+    monkeypatch.setattr(socket, "getaddrinfo", find := lambda *args, **options: list(addresses))
+    monkeypatch.setattr("urllib.request._opener", None)  # it remembers the proxy settings of its first use
+    monkeypatch.setattr("keras.src.backend.config._KERAS_DIR", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "*")
+    assert_stand_in(load(), "timed out")
     assert tried == [(("127.0.0.1", port), 7) for port in (1, 2)]
     assert socket.getdefaulttimeout() is None and socket.getaddrinfo is find
 
 
-def test_stand_in(run, tmp_path):
-    for (x, y), count in zip(parts := run.stand_in(), (60_000, 10_000), strict=True):
-        assert x.shape == (count, 28, 28) and x.min() == 0 and x.max() == 255
-        assert np.bincount(y).min() > 0.85 * count / 10
-    np.savez(tmp_path / "file.npz", **(arrays := dict(zip(NAMES, [array for part in parts for array in part]))))
-    assert_same(run.read_npz(tmp_path / "file.npz"), arrays)
-    assert_same(run.stand_in(), arrays)  # the same each time
-
-
-def test_stand_in_keeps_labels_and_shares_no_original(run, monkeypatch):
-    """Let the brightness of its two halves be the number of each original; moving it changes the edges only."""
+def test_stand_in(run, tmp_path, monkeypatch):
+    """In MNIST's format and the same each time; labels stay with their images, and the parts share no original. For
+    that, the brightness of its two halves is the number of an original; moving it changes the edges only."""
+    x, y = run.stand_in()[1]
+    assert x.min() == 0 and x.max() == 255 and np.bincount(y).min() > 850
     numbers, labels = np.arange(1_797), np.random.default_rng(0).integers(0, 10, 1_797)
     halves = np.stack([numbers // 50, numbers % 50], axis=1) * 5 + 2.0
     originals = np.repeat(halves * 16 / 255, 32, axis=1)
     monkeypatch.setitem(run.space, "datasets", SimpleNamespace(load_digits=lambda return_X_y: (originals, labels)))
-    found = []
-    for x, y in run.stand_in():
+    parts, found = run.stand_in(), []
+    np.savez(path := tmp_path / "file.npz", **dict(zip(NAMES, (*parts[0], *parts[1]))))
+    assert_same(run.read_npz(path), path)
+    assert_same(run.stand_in(), path)
+    for (x, y), count in zip(parts, (60_000, 10_000), strict=True):
         found.append(x[:, 8, 14].astype(int) // 5 * 50 + x[:, 19, 14] // 5)
-        np.testing.assert_array_equal(y, labels[found[-1]])
+        assert len(x) == count and np.array_equal(y, labels[found[-1]])
         assert len({bytes(image) for image in x[found[-1] == found[-1][0]]}) > 10  # each copy is moved in its own way
         assert not x[:, :2].any() and not x[:, :, -2:].any()  # none is moved out of the frame
     assert not set(found[0]) & set(found[1]) and set(found[0]) | set(found[1]) == set(numbers)
 
 
-def test_images_are_the_loaded_ones_divided_by_255(run):
-    for x, images in [(np.concatenate([run.x_train, run.x_valid]), run.images), (run.x_test, run.images_test)]:
+def test_images_are_divided_and_split(run):
+    """By 255; the last ones of the training part are for validation. Printed lines name each part."""
+    count, printed = len(run.images) - run.VALID_SIZE, run.printed["split"].splitlines()
+    for line, name, x, y, images, labels in zip(
+            printed, ("trening", "walidacja", "test"), (run.x_train, run.x_valid, run.x_test),
+            (run.y_train, run.y_valid, run.y_test), (run.images[:count], run.images[count:], run.images_test),
+            (run.labels[:count], run.labels[count:], run.y_test), strict=True):
         assert images.dtype == np.uint8 and x.dtype == np.float32 and x.shape == (len(images), 28, 28, 1)
         np.testing.assert_array_equal(x[..., 0], (images / 255).astype("float32"))
+        np.testing.assert_array_equal(y, labels)
         assert x.min() == 0.0 and x.max() == 1.0
-
-
-def test_the_last_images_are_for_validation(run):
-    count = len(run.images) - run.VALID_SIZE
-    for x, y, part in [(run.x_train, run.y_train, slice(count)), (run.x_valid, run.y_valid, slice(count, None))]:
-        np.testing.assert_array_equal(np.round(x[..., 0] * 255), run.images[part])
-        np.testing.assert_array_equal(y, run.labels[part])
-
-
-def test_printed_lines_name_each_part(run):
-    parts = {"trening": len(run.images) - run.VALID_SIZE, "walidacja": run.VALID_SIZE, "test": len(run.images_test)}
-    assert len(set(parts.values())) == 3
-    for line, (name, count) in zip(run.printed["split"].splitlines(), parts.items(), strict=True):
-        assert line.split() == f"{name} x: ({count}, 28, 28, 1) float32 od 0 do 1 y: ({count},)".split()
+        assert line == f"{name:10} x: {x.shape} float32 od 0 do 1   y: {y.shape}"
