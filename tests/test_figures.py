@@ -367,12 +367,12 @@ def test_dimensions(run):
         for name, (line,) in by_name(ax.get_legend(), ax.lines).items():
             assert to_rgb(line.get_color()) == to_rgb(bars[name][0].get_facecolor())  # as in the other figure
     drawn = {name: np.array([curves(ax)[name][1] for ax in (left, right)]).T for name in ("autoenkoder", "PCA")}
+    mean, components = principal_components(run.x_train[:20_000])
 
     def measured(codes, new_codes, decoded):
         votes = run.y_train[:10_000][KDTree(codes).query(new_codes, 25)[1]]
         return mse(decoded, run.x_test), np.mean([np.bincount(row).argmax() for row in votes] == run.y_test)
 
-    mean, components = principal_components(run.x_train[:20_000])
     for n, pair in zip(run.DIMENSIONS, drawn["PCA"], strict=True):
         first, new = ((x.reshape(-1, 784) - mean) @ components[:, :n] for x in (run.x_train[:10_000], run.x_test))
         made = (new @ components[:, :n].T + mean).reshape(run.x_test.shape)

@@ -132,11 +132,12 @@ def test_plane_of_the_page(page, run):
     np.testing.assert_allclose(background[rows, columns], 255 * COLOURS[labels[alone]], atol=1)
     written = page.execute_script("""const written = [], pen = CanvasRenderingContext2D.prototype, draw = pen.fillText;
         pen.fillText = (text, x, y) => written.push([Number(text), x, y]);
-        useCode(1, 1);
+        useCode(...data.places[0]);
         pen.fillText = draw;
         return written""")
-    np.testing.assert_allclose(written, [[i, *(place * [1, -1] + 1) * 420] for i, place in enumerate(run.places)],
-                               atol=50)  # a digit under the mark is pushed away
+    places = (run.places * [1, -1] + 1) * 420
+    np.testing.assert_allclose(written, [[digit, *place] for digit, place in enumerate(places)], atol=50)
+    assert distances(places[0], written[0][1:]) > 40  # a digit under the mark is pushed away
     page.execute_script("useCode(0.5, -0.25)")
     assert (painted(page, "plane")[525, 630 + 16] == 0).all()  # the ring's black
 
@@ -157,6 +158,8 @@ def test_drawing_is_the_input_in_mnists_form(page):
         remove()
         assert not ink(page, "drawing").any() and not ink(page, "input").any()
         assert "wejścia nie ma" in element(page, "comparison").text
+    drag(page, "drawing", [(0.01, 0.01)])
+    assert ink(page, "input").sum() > 5  # a dot is a drawing, too
 
 
 def test_keyboard_and_names(page):
@@ -173,8 +176,13 @@ def test_keyboard_and_names(page):
     assert np.ptp(rows) > 2 * np.ptp(columns) > 0
     assert page.find_element(By.TAG_NAME, "html").get_attribute("lang") == "pl"
     assert all(button.text for button in page.find_elements(By.TAG_NAME, "button"))
-    for width in (390, 700, 1000):
+    for width, theme in [(390, "dark"), (700, "light"), (1000, "light")]:
         resize(page, width)
+        media = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+        style = page.execute_script("const s = getComputedStyle(document.body); return s.color + s.background")
+        text, paper = [int(red) for red in re.findall(r"rgb\((\d+)", style)]
+        assert (text > paper + 120) if theme == "dark" else (paper > text + 120)
         assert page.execute_script("return document.documentElement.scrollWidth") <= width
         for canvas in page.find_elements(By.TAG_NAME, "canvas"):
             assert len(canvas.get_attribute("aria-label")) > 10 and canvas.get_attribute("role")

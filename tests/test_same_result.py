@@ -128,5 +128,4 @@ def test_settings_change_nothing(notebook, tmp_path):
     with ThreadPoolExecutor() as pool:
         first, second = pool.map(outputs, [notebook] * 2, [plain, hostile], [{}, FILES], [{}, VARIABLES])
     assert second == first
-    text = json.dumps(first)
-    assert text.count("image/png") == 4 and "encoder" in text and "stderr" not in text  # a figure and its description
+    assert str(first).count("image/png") == 4 and "stderr" not in str(first)  # two figures and their descriptions
