@@ -23,10 +23,13 @@ def cells(notebook):
     return {cell.id: cell for cell in notebook.cells}
 
 
-def test_result_table_and_atlas_are_the_notebooks(cells):
+def test_results_in_readme_and_answers_are_the_notebooks(cells):
     stored, = [out["data"]["text/markdown"] for out in cells["scoreboard"].outputs]
-    assert stored.splitlines()[0] in README
-    assert table_after(README, "Reprezentacja") == table_after(stored, "Reprezentacja")
+    rows = table_after(stored, "Reprezentacja")
+    assert stored.splitlines()[0] in README and table_after(README, "Reprezentacja") == rows
+    (_, _, error, _, valid, test), loss = rows[2], re.search(r"walidacja ([\d,]+\d)", str(cells["training"].outputs))[1]
+    texts = {"loss-text": f" z {loss} do ", "confusion-text": f" z {valid} do ", "atlas-text": f" {error} i {test}."}
+    assert [text for cell_id, text in texts.items() if text not in cells[cell_id].source] == []
     stored = [out["data"]["image/png"] for out in cells["atlas"].outputs]
     assert [base64.b64decode(png) for png in stored] == [(ROOT / "tests" / "atlas.png").read_bytes()]
 
@@ -46,7 +49,8 @@ def test_numbers_of_many_trainings_are_the_measurements(cells):
     assert len(rates) >= 3 and min(rates, key=rates.get) == float(chosen)
 
 
-def test_both_commands_stand_in_the_readme_once_and_ci_runs_the_second():
+def test_commands_links_and_tables():
+    """Both commands stand in the README once; CI runs the second; links lead to files; tables have decimal commas."""
     commands = re.findall(rf"^(python3 -m venv \.venv && \.venv/bin/pip install -q uv && {INSTALL} && (.*))$", README,
                           flags=re.M)
     (_, date, run), (test_command, _, test) = commands
@@ -59,9 +63,6 @@ def test_both_commands_stand_in_the_readme_once_and_ci_runs_the_second():
         if name in CI:
             assert re.findall(r"(?:- run: |^)(python3 -m venv .*)$", text, flags=re.M) == [test_command]
             assert "nbval" not in text  # pytest's options are in .pytest.ini
-
-
-def test_links_lead_to_files_and_tables_have_decimal_commas():
     assert README.count("tests/atlas.png") and len(README.splitlines()) <= 90
     assert [link for link in re.findall(r"\]\(([^)#]+)\)", README) if not (ROOT / link).is_file()] == []
     rows = [line for line in (README + BENCHMARK).splitlines() if line.startswith("|")]
