@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from types import SimpleNamespace
@@ -34,7 +35,7 @@ FORMS = {"MSE (walidacja)": ".5f", "MSE (test)": ".5f", "dokładność (walidacj
 
 def load_lab(without=(), parameters=()):
     """Return the notebook's functions and data; parts of the recipe can be left out and parameters set."""
-    space = {"__name__": "lab", "get_ipython": MagicMock()}
+    space = {"__name__": "lab", "get_ipython": MagicMock(), "print": MagicMock()}
     for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
         for place, text, replacement in [PARTS[name] for name in without if PARTS[name][0] == cell.id]:
             assert cell.source.count(text) == 1, f"{place} has no {text!r}"
@@ -107,10 +108,9 @@ def repeat(count, lab):
     for seed in range(count):
         results.append(measure(lab, seed))
         print_row(str(seed), *(f"{results[-1][name]:{FORMS[name]}}" for name in names))
-    values = [[result[name] for result in results] for name in names]
-    print_row("średnia", *(f"{np.mean(own):{FORMS[name]}}" for name, own in zip(names, values)))
-    print_row("odchylenie standardowe", *(f"{np.std(own, ddof=1):{FORMS[name]}}".replace("%", " p.p.")
-                                          for name, own in zip(names, values)))
+    for title, summary in [("średnia", np.mean), ("odchylenie standardowe", partial(np.std, ddof=1))][:2 * count - 2]:
+        cells = [f"{summary([result[name] for result in results]):{FORMS[name]}}" for name in names]
+        print_row(title, *(cells if summary is np.mean else [cell.replace("%", " p.p.") for cell in cells]))
 
 
 if __name__ == "__main__":
