@@ -1,50 +1,82 @@
-"""Measure the notebook and its training against the plain recipe, with the notebook's own functions.
+"""Measure the notebook's training and the whole notebook, with the notebook's own functions.
 
-Run by hand, on Linux, on a machine that does nothing else, with MNIST: .venv/bin/python tests/benchmark.py. The plain
-recipe is Adam 1e-3, batch 256, 40 epochs, the rest as Keras has it. tests/benchmark.md keeps the tables, in Polish.
+Run by hand, on Linux, with MNIST, on a machine that does nothing else:
+
+    .venv/bin/python tests/benchmark.py                        the plain recipe and the notebook's
+    .venv/bin/python tests/benchmark.py --seeds 10             the notebook's recipe, seed by seed
+    .venv/bin/python tests/benchmark.py --seeds 3 --without P  without a part of it
+    .venv/bin/python tests/benchmark.py --seeds 5 --set LEARNING_RATE=0.002
+
+The plain recipe is Adam 1e-3, batch 256, 40 epochs and the rest as Keras has it. Tables are
+Markdown in Polish; tests/benchmark.md holds what this script printed.
 """
+
 import argparse
 import ast
+import datetime
+import platform
 import re
 import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import nbformat
 import numpy as np
+from IPython.core.inputtransformer2 import TransformerManager
+from sklearn.metrics import confusion_matrix
+from sklearn.neighbors import KNeighborsClassifier
 
-from conftest import NOTEBOOK, plain_python
-
-WHOLE_CELLS = {"silence", "imports", "parameters", "style", "read-npz", "stand-in", "load-data", "load", "split"}
+NOTEBOOK = Path(__file__).resolve().parent.parent / "lab7_autoencoder.ipynb"
+CELLS = [
+    *("silence", "imports", "parameters", "helpers", "load-data", "load", "split", "encoder"),
+    *("decoder", "autoencoder", "learning-rate", "train", "train-classifier"),
+]
 PARTS = {  # what can be left out of the recipe: (cell, text, replacement)
-    "start dekodera": ("decoder", """,
+    "start dekodera": (
+        "decoder",
+        """,
                      kernel_initializer="he_normal",
-                     bias_initializer=keras.initializers.RandomUniform(-1, 1)),""", "),"),
+                     bias_initializer=keras.initializers.RandomUniform(-1, 1)),""",
+        "),",
+    ),
     "rozgrzewka": ("learning-rate", "warmup = steps // 50", "warmup = 0"),
-    "średni obraz": ("autoencoder", """    dec.get_layer("pixels").bias.assign(images.mean(axis=0).ravel())\n""", ""),
+    "średni obraz": (
+        "autoencoder",
+        """    dec.get_layer("pixels").bias.assign(images.mean(axis=0).ravel())\n""",
+        "",
+    ),
 }
-FORMS = {"MSE (walidacja)": ".5f", "MSE (test)": ".5f", "dokładność (walidacja)": ".1%", "dokładność (test)": ".1%",
-         "martwe piksele": "g", "sekundy": ".1f", "szczyt pamięci, MiB": ".0f"}
+FORMS = {
+    "MSE (walidacja)": ".5f",
+    "MSE (test)": ".5f",
+    "dokładność (walidacja)": ".1%",
+    "dokładność (test)": ".1%",
+    "25 sąsiadów (test)": ".1%",
+    "martwe piksele": ".0f",
+}
+NAMES = ["najlepsza cyfra", "najgorsza cyfra", "najczęstsza pomyłka"]
+COSTS = {"sekundy": ".0f", "szczyt pamięci, MiB": ".0f"}
 
 
 def load_lab(without=(), parameters=()):
-    """Return the notebook's functions and data; parts of the recipe can be left out and parameters set."""
-    space = {"__name__": "lab", "get_ipython": MagicMock(), "print": MagicMock()}
-    for cell in nbformat.read(NOTEBOOK, as_version=4).cells:
-        for place, text, replacement in [PARTS[name] for name in without if PARTS[name][0] == cell.id]:
-            assert cell.source.count(text) == 1, f"{place} has no {text!r}"
-            cell.source = cell.source.replace(text, replacement)
-        tree = ast.parse(plain_python(cell) if cell.cell_type == "code" else "")
-        if cell.id not in WHOLE_CELLS:
-            tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-        exec(compile(tree, cell.id, "exec"), space)
-        if cell.id == "parameters":
+    """Return the notebook's functions and data; parts of the recipe left out, parameters set."""
+    space = {"get_ipython": MagicMock(), "print": MagicMock()}
+    cells = {cell.id: cell for cell in nbformat.read(NOTEBOOK, as_version=4).cells}
+    for cell_id in CELLS:
+        source = cells[cell_id].source
+        for name in without:
+            place, text, replacement = PARTS[name]
+            if place == cell_id:
+                assert source.count(text) == 1, f"{place} has no {text!r}"
+                source = source.replace(text, replacement)
+        exec(compile(TransformerManager().transform_cell(source), cell_id, "exec"), space)
+        if cell_id == "parameters":
             assert dict(parameters).keys() <= space.keys(), f"no such parameter: {parameters}"
             space.update(parameters)
     if space["data_name"] != "MNIST":
@@ -53,71 +85,130 @@ def load_lab(without=(), parameters=()):
 
 
 def measure(lab, seed=0, plain=False):
-    """Train once, as section 4 does or with the plain recipe; return the measurements by their names in FORMS."""
-    lab.space["SEED"], start = seed, time.monotonic()
+    """Train once, as section 4 does or with the plain recipe; return measurements by name."""
+    lab.space["SEED"] = seed
+    start = time.monotonic()
     enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
     if plain:
         ae_model.compile(optimizer=lab.keras.optimizers.Adam(1e-3), loss="mse")
-        ae_model.fit(lab.x_train, lab.x_train, batch_size=256, epochs=40, verbose=0,
-                     validation_data=(lab.x_valid, lab.x_valid))
+        ae_model.fit(
+            *(lab.x_train, lab.x_train),
+            batch_size=256,
+            epochs=40,
+            validation_data=(lab.x_valid, lab.x_valid),
+        )
     else:
-        lab.train(ae_model, lab.x_train, lab.EPOCHS)
+        lab.train(ae_model, lab.x_train, lab.EPOCHS, lab.LOSS)
     found = {"sekundy": time.monotonic() - start}
-    classifier = lab.train_classifier(enc.predict(lab.x_train, batch_size=1_000, verbose=0), lab.y_train)
+    codes_train = enc.predict(lab.x_train, batch_size=10_000)
+    classifier = lab.train_classifier(codes_train, lab.y_train)
+    neighbours = KNeighborsClassifier(25).fit(codes_train, lab.y_train)
     for part, x, y in [("walidacja", lab.x_valid, lab.y_valid), ("test", lab.x_test, lab.y_test)]:
-        codes = enc.predict(x, batch_size=1_000, verbose=0)
-        decoded = dec.predict(codes, batch_size=1_000, verbose=0)
-        found[f"MSE ({part})"] = lab.image_mse(decoded, x).mean()
-        found[f"dokładność ({part})"] = classifier.evaluate(codes, y, verbose=0)[1]
-    found["martwe piksele"] = np.sum((decoded.max(axis=0) == 0) & (lab.x_train.mean(axis=0) >= 0.05))
-    return found | {"szczyt pamięci, MiB": getrusage(RUSAGE_SELF).ru_maxrss / 2 ** 10}
+        codes = enc.predict(x, batch_size=10_000)
+        decoded = dec.predict(codes, batch_size=10_000)
+        predicted = classifier.predict(codes, batch_size=10_000).argmax(axis=1)
+        found[f"MSE ({part})"] = np.mean((decoded - x) ** 2)
+        found[f"dokładność ({part})"] = np.mean(predicted == y)
+    # what follows is about the test images, which came last
+    found["25 sąsiadów (test)"] = neighbours.score(codes, y)
+    matters = lab.x_train.mean(axis=0) >= 0.05  # pixels that are dark often enough
+    found["martwe piksele"] = np.sum((decoded.max(axis=0) == 0) & matters)
+    found.update(zip(NAMES, mistakes(y, predicted)))
+    found["szczyt pamięci, MiB"] = getrusage(RUSAGE_SELF).ru_maxrss / 2**10
+    return found
+
+
+def mistakes(digits, answers):
+    """Return the best and the worst digit with their recall and the pair mistaken most often."""
+    counts = confusion_matrix(digits, answers)
+    recall = counts.diagonal() / counts.sum(axis=1)
+    pairs = np.triu(counts + counts.T, 1)
+    first, second = np.unravel_index(pairs.argmax(), pairs.shape)
+    return (
+        f"{recall.argmax()} ({recall.max():.0%})",
+        f"{recall.argmin()} ({recall.min():.0%})",
+        f"{first} i {second} ({pairs.max() / pairs.sum():.0%})",
+    )
 
 
 def measure_alone(what):
     """Measure the plain recipe, the notebook's or the whole notebook in a process of its own."""
-    if what != "notatnik":
-        return measure(load_lab(PARTS), plain=True) if what == "zwykły" else measure(load_lab())
+    if what == "zwykły":
+        return measure(load_lab(PARTS), plain=True)
+    if what == "przepis":
+        return measure(load_lab())
     start = time.monotonic()
-    subprocess.run([sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", "--stdout", NOTEBOOK],
-                   stdout=subprocess.DEVNULL, check=True)
-    return {"sekundy": time.monotonic() - start, "szczyt pamięci, MiB": getrusage(RUSAGE_CHILDREN).ru_maxrss / 2 ** 10}
+    command = "nbconvert --to notebook --execute --stdout".split()
+    subprocess.run(
+        [sys.executable, "-m", *command, NOTEBOOK], stdout=subprocess.DEVNULL, check=True
+    )
+    return {
+        "sekundy": time.monotonic() - start,
+        "szczyt pamięci, MiB": getrusage(RUSAGE_CHILDREN).ru_maxrss / 2**10,
+    }
 
 
 def print_row(*cells):
+    """Print a row of a table, with decimal commas."""
     print("|", re.sub(r"(?<=\d)\.(?=\d)", ",", " | ".join(cells)), "|", flush=True)
 
 
 def compare():
-    """Print the table of the plain recipe (seed 0), the notebook's (seed 0) and the whole notebook, with ratios."""
+    """Print a table of the plain recipe and the notebook's (seed 0) and of the whole notebook."""
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as alone:
-        plain, *others = alone.map(measure_alone, ["zwykły", "przepis", "notatnik"])
-    print_row("", "zwykły trening", "trening notatnika", "stosunek", "cały notatnik", "stosunek")
-    print_row(*["---"] * 6)
+        plain, own, whole = alone.map(measure_alone, ["zwykły", "przepis", "notatnik"])
+    print_row("", "zwykły trening", "trening notatnika", "cały notatnik")
+    print_row(*["---"] * 4)
     for name, form in FORMS.items():
-        pairs = [(f"{other[name]:{form}}", f"{other[name] / plain[name]:.2f}" if plain[name] else "")
-                 if name in other else ("", "") for other in others]
-        print_row(name, f"{plain[name]:{form}}", *sum(pairs, ()))
+        print_row(name, f"{plain[name]:{form}}", f"{own[name]:{form}}", "")
+    for name, form in COSTS.items():
+        ratios = [f"{it[name]:{form}} ({it[name] / plain[name]:.2f})" for it in (own, whole)]
+        print_row(name, f"{plain[name]:{form}}", *ratios)
 
 
 def repeat(count, lab):
     """Print the notebook's recipe seed by seed, then the mean and the standard deviation."""
-    names = list(FORMS)[:5]
-    print_row("ziarno", *names)
-    print_row(*["---"] * 6)
+    print_row("ziarno", *FORMS, *NAMES)
+    print_row(*["---"] * (1 + len(FORMS) + len(NAMES)))
     results = []
     for seed in range(count):
-        results.append(measure(lab, seed))
-        print_row(str(seed), *(f"{results[-1][name]:{FORMS[name]}}" for name in names))
-    for title, summary in [("średnia", np.mean), ("odchylenie standardowe", partial(np.std, ddof=1))][:2 * count - 2]:
-        cells = [f"{summary([result[name] for result in results]):{FORMS[name]}}" for name in names]
-        print_row(title, *(cells if summary is np.mean else [cell.replace("%", " p.p.") for cell in cells]))
+        found = measure(lab, seed)
+        results.append(found)
+        numbers = [f"{found[name]:{form}}" for name, form in FORMS.items()]
+        print_row(str(seed), *numbers, *(found[name] for name in NAMES))
+    columns = {name: [result[name] for result in results] for name in FORMS}
+    means = [f"{np.mean(columns[name]):{form}}" for name, form in FORMS.items()]
+    print_row("średnia", *means, *[""] * len(NAMES))
+    if count > 1:
+        spread = [f"{np.std(columns[name], ddof=1):{form}}" for name, form in FORMS.items()]
+        points = [text.replace("%", " p.p.") for text in spread]
+        print_row("odchylenie standardowe", *points, *[""] * len(NAMES))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, metavar="N")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--without", action="append", default=[], choices=PARTS, metavar="P")
+    options = parser.parse_args()
+    command = " ".join(["benchmark.py", *sys.argv[1:]])
+    print(f"## `{command}`\n\n{datetime.date.today()}, {processor()}\n")
+    if options.seeds:
+        pairs = [text.split("=") for text in options.set]
+        parameters = {name: ast.literal_eval(value) for name, value in pairs}
+        repeat(options.seeds, load_lab(options.without, parameters))
+    else:
+        compare()
+
+
+def processor():
+    """Return the processor's name, as far as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"^model name\s*: (.+)$", info.read_text(), re.M) if info.exists() else []
+    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, metavar="N", help="instead: the notebook's recipe with seeds 0 to N-1")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="with --seeds: a parameter")
-    parser.add_argument("--without", action="append", default=[], choices=PARTS, help="with --seeds: left out")
-    options = parser.parse_args()
-    parameters = {name: ast.literal_eval(value) for name, value in (text.split("=") for text in options.set)}
-    repeat(options.seeds, load_lab(options.without, parameters)) if options.seeds else compare()
+    main()

@@ -1,408 +1,326 @@
-"""Does each figure, table and printed number show what its title says?
+"""Does each figure show what its title, captions and legend say?"""
 
-The tests read what was drawn: offsets and colours, image arrays and where they lie, bars, lines, texts (reading.py).
-They compare it with the models and the data, not with the variables that the drawing code was given.
-"""
-import gzip
 import re
-from collections import Counter
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
-from matplotlib.text import Text
-from scipy import ndimage
-from scipy.spatial import KDTree
+from matplotlib.colors import to_hex, to_rgba
+from matplotlib.contour import ContourSet
+from sklearn.metrics import recall_score
+from sklearn.neighbors import KNeighborsClassifier
 
-from reading import (
-    answers, axis_names, border_places, by_name, call, cell_under, centres, comma, curves, digits_of,
-    distances, image_grid, is_square, mse, number, once_more, points, principal_components,
-    region_digits, said, table, tick_names, written_digits)
-
-PARTS = ("train", "valid", "test")
-DIGITS = list(range(10))
-CAPTIONS = [f"cyfra {digit}" for digit in DIGITS]
-Z = ("$z_1$", "$z_2$")
-PLANES = ["regions", "atlas"]  # the planes with decision regions
-
-
-@pytest.fixture(scope="module")
-def truth(run):
-    """What there is to show, by own computation; by part of the data: codes, reconstructions (remade), images as rows
-    (flat) and their scores on two principal components (plane); answers: in a 300 x 300 grid, the top row first."""
-    x = {part: run.space[f"x_{part}"] for part in PARTS}
-    flat = {part: images.reshape(-1, 784) for part, images in x.items()}
-    codes = {part: call(run.enc, images) for part, images in x.items()}
-    mean, components = principal_components(run.x_train)
-    plane = {part: (rows - mean) @ components[:, :2] for part, rows in flat.items()}
-    counts = np.bincount(10 * run.y_test + answers(run.classifier, codes["test"]), minlength=100).reshape(10, 10)
-    return SimpleNamespace(
-        codes=codes, flat=flat, plane=plane, counts=counts, mean_image=run.x_train.mean(axis=0),
-        answers=answers(run.classifier, centres(300).reshape(-1, 2)).reshape(300, 300),
-        remade={part: call(run.ae_model, images) for part, images in x.items()},
-        pca=lambda images: ((images.reshape(-1, 784) - mean) @ components[:, :2] @ components[:, :2].T
-                            + mean).reshape(images.shape))
+DIGITS = [f"cyfra {digit}" for digit in range(10)]
+IMAGE_GRIDS = {  # by cell: the number of images
+    "examples": 30,
+    "reconstructions": 30,
+    "local-means": 30,
+    "unseen": 30,
+    "random-grid": 100,
+    "path": 20,
+    "random-answers": 20,
+    "hardest": 24,
+}
 
 
-@pytest.fixture(scope="module")
-def read(run):
-    """For each cell with a figure its texts, the alternative text last."""
-    shown = [(cell, *item) for cell, things in run.shown.items() for item in things if hasattr(item[0], "axes")]
-    for _, figure, _ in shown:
-        figure.draw_without_rendering()
-    return {cell: [*(text.get_text() for text in figure.findobj(Text)), metadata["image/png"]["alt"]]
-            for cell, figure, metadata in shown}
+def close(found, expected, atol=1e-4):
+    np.testing.assert_allclose(found, expected, atol=atol)
 
 
-def accuracies(run, model, inputs):
-    """Return a classifier's accuracy on each part of the data, of the training part on its first 20,000 images."""
-    return [np.mean(answers(model, inputs[part][:20_000]) == run.space[f"y_{part}"][:20_000]) for part in PARTS]
+def colours_of(legend):
+    """Return a legend's texts by colour."""
+    colours = [to_hex(handle.get_color()) for handle in legend.legend_handles]
+    texts = [re.sub(r"\\mathdefault|[${}]", "", text.get_text()) for text in legend.texts]
+    return dict(zip(colours, texts))
 
 
-def test_image_grids(run, truth):
-    """Originals and what networks make of them, and the images of the random codes."""
-    first = [np.flatnonzero(run.y_test == digit)[0] for digit in DIGITS]
-    some = [np.flatnonzero(run.y_train == digit)[row] for row in range(3) for digit in DIGITS]
-    hardest = np.argsort(-np.square(truth.remade["test"] - run.x_test).mean(axis=(1, 2, 3)))[:12]
-    names = [f"cyfra {run.y_test[index]}\nodp. {answers(run.classifier, truth.codes['test'][[index]])[0]}"
-             for index in hardest]
-    x, codes = run.x_test[first], [comma(number, ".2f").replace("-", "−") for number in run.random_codes.ravel()]
-    for cell, rows, captions, images in [
-            ("examples", [""] * 3, CAPTIONS, run.x_train[some]),
-            ("reconstructions", ["oryginał", "autoenkoder", "PCA"], CAPTIONS,
-             [*x, *call(run.ae_model, x), *truth.pca(x)]),
-            ("unseen-images", ["oryginał", "uczona\nna 0–4", "uczona na\nwszystkich"], CAPTIONS,
-             [*x, *call(run.ae_low, x), *call(run.ae_model, x)]),
-            ("random-grid", [""] * 10, list(map("; ".join, zip(codes[::2], codes[1::2]))),
-             call(run.dec, run.random_codes)),
-            ("hardest", ["oryginał", "rekon-\nstrukcja"], names,
-             [*run.x_test[hardest], *truth.remade["test"][hardest]])]:
-        drawn, all_captions, row_titles = image_grid(run.figure(cell), len(images) // len(rows))
-        assert row_titles == rows and all_captions == captions + [""] * (len(images) - len(captions)), cell
-        np.testing.assert_allclose(drawn.reshape(-1, 28, 28, 1), images, atol=1e-3, err_msg=cell)
+def assert_dots(dots, codes, labels, lab):
+    """Require dots to be all codes in their labels' colours."""
+    close(dots.get_offsets(), codes)
+    np.testing.assert_array_equal(dots.get_array(), labels)
+    colours = dots.to_rgba(np.arange(10))
+    close(colours, [to_rgba(colour) for colour in lab.COLOURS.colors])
 
 
-def test_printed_numbers(run, truth):
-    """Each number under its name, and each claim with its number; the claims hold by own computation, too."""
-    remade, matters = truth.remade["test"], truth.mean_image >= 0.05
-    dead = np.sum(matters & (remade.max(axis=0) <= 0))
-    by_model, by_pca, linear = (mse(made, run.x_test) for made in (
-        remade, truth.pca(run.x_test), call(run.linear, run.x_test)))
-    edge = np.abs(truth.codes["test"]).max(axis=1) > 0.99
-    shares = [edge[run.y_test == digit].mean() for digit in DIGITS]
-    seen, again = (answers(run.pixel_classifier, x.reshape(-1, 784)) for x in (run.x_test, remade))
-    weights = sum(weight.size for weight in run.dec.get_weights())
-    for cell, pairs in {
-            "dead-pixels": {"Martwe piksele": f"{dead} z {matters.sum()}",
-                            "OK": "najwyżej jeden na sto ważnych pikseli jest martwy"},
-            "digit-mse": {"OK": "MSE autoenkodera jest poniżej 0,75 MSE dla PCA"},
-            "linear": {"MSE (test)": f"liniowy autoenkoder {comma(linear, '.4f')}, PCA {comma(by_pca, '.4f')}",
-                       "OK": "błąd liniowego autoenkodera różni się od błędu PCA o najwyżej 3%"},
-            "edge": {"Obrazy z kodem na brzegu kwadratu": comma(edge.mean(), ".1%"),
-                     f"Najczęściej cyfra {np.argmax(shares)}": comma(max(shares), ".1%")},
-            "classify": {"Dokładność na kodach testowych":
-                         comma(accuracies(run, run.classifier, truth.codes)[2], ".1%")},
-            "cost": {"Kompresja": f"{28 * 28 / (2 * 4):.0f} razy, po zaokrągleniu {28 * 28 / 2:.0f} razy",
-                     "Liczby, które trzeba mieć obok kodu, czyli wagi dekodera": f"{weights:,}".replace(",", " "),
-                     "Rekonstrukcje, w których klasyfikator pikseli widzi inną cyfrę niż w oryginale":
-                         comma(np.mean(seen != again), ".1%")},
-            "unseen-errors": {"OK": "nieznane cyfry mają błąd co najmniej 1,4 raza większy niż znane"},
-            "dimensions-plot": {"OK": "każde powiększenie kodu zmniejsza MSE autoenkodera"}}.items():
-        assert said(run, cell) == pairs
-    assert dead <= matters.sum() / 100 and by_model < 0.75 * by_pca and abs(linear - by_pca) < 0.03 * by_pca
+def assert_legend_of_digits(figure, lab):
+    colours = [to_hex(colour) for colour in lab.COLOURS.colors]
+    assert colours_of(figure.legends[0]) == dict(zip(colours, "0123456789"))
 
 
-def test_tables(run, truth):
-    """Errors on known and unknown digits, and what the classifier answers to the random codes."""
-    by_low, known = call(run.ae_low, run.x_test), run.y_test <= 4
-    made = {"średni obraz cyfr 0–4": by_low * 0 + run.x_train[run.y_train <= 4].mean(axis=0),
-            "autoenkoder uczony na 0–4": by_low, "autoenkoder uczony na wszystkich": truth.remade["test"]}
-    errors = {name: [mse(images[part], run.x_test[part]) for part in (known, ~known)] for name, images in made.items()}
-    assert table(run, "unseen-errors") == [["MSE (test)", "cyfry 0–4", "cyfry 5–9"], *(
-        [name, comma(low, ".4f"), comma(high, ".4f")] for name, (low, high) in errors.items())]
-    assert errors["autoenkoder uczony na 0–4"][1] > 1.4 * errors["autoenkoder uczony na 0–4"][0]
-    found = np.bincount(answers(run.classifier, run.random_codes), minlength=10)
-    assert table(run, "random-counts") == [["odpowiedź", *map(str, DIGITS)], ["razy na 100", *map(str, found)],
-                                           ["po równo", *10 * ["10"]]]
-
-
-def test_loss_curves(run, truth):
-    whole, half = run.figure("loss-curves").axes
-    lines, late = curves(whole), curves(half)
-    for key, name in {"loss": "trening", "val_loss": "walidacja"}.items():
-        epochs, losses = lines.pop(name)
-        np.testing.assert_array_equal(epochs, np.arange(1, run.EPOCHS + 1))
-        np.testing.assert_array_equal(losses, run.history.history[key])
-        np.testing.assert_array_equal(late.pop(name), [epochs[run.EPOCHS // 2:], losses[run.EPOCHS // 2:]])
-    assert not lines and not late
-    assert losses[-1] == pytest.approx(mse(truth.remade["valid"], run.x_valid), rel=1e-3)
-    assert axis_names(whole) == axis_names(half) == ("epoka", "strata (MSE)")
-    assert [whole.get_title(), half.get_title()] == ["Krzywe uczenia", "Druga połowa w powiększeniu"]
-
-
-def test_digit_errors(run, truth):
-    figure = run.figure("digit-mse-plot")
-    made = {"średni obraz": np.broadcast_to(truth.mean_image, run.x_test.shape), "PCA": truth.pca(run.x_test),
-            "autoenkoder": truth.remade["test"]}
-    errors = {name: np.array([mse(images[run.y_test == digit], run.x_test[run.y_test == digit]) for digit in DIGITS])
-              for name, images in made.items()}
-    for ax, divisor in zip(figure.axes, [1, errors["średni obraz"]], strict=True):
-        bars = by_name(figure.legends[0], ax.patches)
-        assert set(bars) == set(made)
-        for name, own in bars.items():
-            assert [round(bar.get_x() + bar.get_width() / 2) for bar in own] == DIGITS
-            np.testing.assert_allclose([bar.get_height() for bar in own], errors[name] / divisor, rtol=1e-3)
-        edges = sorted((bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches)
-        assert all(left[1] <= right[0] for left, right in zip(edges, edges[1:]))
-        assert tick_names(ax.xaxis) == {str(digit): digit for digit in DIGITS}
-        assert ax.get_ylim()[0] == 0 and ax.get_yscale() == "linear"
-    assert [axis_names(ax) for ax in figure.axes] == [
-        ("cyfra", "MSE (test)"), ("cyfra", "część błędu średniego obrazu")]
-
-
-def test_gzip(run, notebook):
-    """A digit, its negative, its pixels shuffled, and noise: the sizes that the text gives for MNIST."""
-    if run.data_name != "MNIST":
-        pytest.skip("the sentence is about MNIST")
-    text, = [cell.source for cell in notebook.cells if cell.id == "unseen-text"]
-    images, rng = run.images_test.reshape(-1, 784), np.random.default_rng(0)
-    kinds = [images, 255 - images, rng.permuted(images, axis=1), rng.integers(0, 256, images.shape, dtype=np.uint8)]
-    sizes = [np.mean([len(gzip.compress(image.tobytes())) for image in kind]) for kind in kinds]
-    assert list(map(int, re.findall(r" do (\d{3})", text))) == pytest.approx(sizes, rel=0.02)
-
-
-@pytest.mark.parametrize("cell, index, step, title, axes", [
-    ("latent-scatter", 0, 1, "Przestrzeń latentna: kody testowe", Z), ("latent-plane", 0, 2, "Autoenkoder", Z),
-    ("latent-plane", 1, 2, "PCA", ("składowa 1", "składowa 2")),
-    ("regions", 0, 2, "Obszary decyzyjne i kody testowe", Z)])
-def test_codes_of_test_images(run, truth, cell, index, step, title, axes):
-    """All of them, or every second; each in the colour that the legend gives to its digit."""
-    figure, codes = run.figure(cell), truth.codes["test"][::step]
-    offsets, digits = points(figure.axes[index])
-    if title == "PCA":
-        scores = truth.plane["test"]
-        codes = (2 * (scores - scores.min(axis=0)) / np.ptp(scores, axis=0) - 1)[::step]
-        codes *= np.sign(np.sum(offsets * codes, axis=0))  # a component's sign is free
-    np.testing.assert_allclose(offsets, codes, atol=1e-3)
-    np.testing.assert_array_equal(digits, run.y_test[::step])
-    assert axis_names(figure.axes[index]) == axes and figure.axes[index].get_title() == title
-    assert is_square(figure.axes[index]) or cell == "latent-scatter"
-    legends = [*figure.legends, *(ax.get_legend() for ax in figure.axes if ax.get_legend())]
-    assert len(legends) == (cell != "regions")
-    for legend in legends:
-        assert [int(re.search(r"\d", text.get_text())[0]) for text in legend.get_texts()] == DIGITS
-        assert digits_of([to_rgb(handle.get_color()) for handle in legend.legend_handles]).tolist() == DIGITS
-        assert legend.get_title().get_text() == "cyfra"
-
-
-@pytest.mark.parametrize("number", [0, 1])
-def test_a_digit_stands_where_it_leads(run, truth, number):
-    """In no other free tile of 16x16, 0.15 from the digits before, are there so many of its codes and so few others."""
-    counts = np.zeros((10, 16, 16), int)
-    np.add.at(counts, (run.y_test, *cell_under([truth.codes["test"], run.pca_square][number], 16)), 1)
-    leads, taken = counts ** 2 / (counts.sum(axis=0) + 1), []
-    for digit, place in written_digits(run.figure("latent-plane").axes[number], large=True):
-        assert digit == len(taken)
-        tile, free = cell_under(place, 16), (distances(centres(16), taken) >= 0.15).all(axis=-1)
-        np.testing.assert_allclose(place, centres(16)[tile])
-        assert free[tile] and leads[digit][tile] == leads[digit][free].max() > 0, digit
-        taken.append(place)
-    assert len(taken) == 10
-
-
-def test_epochs_strip(run, truth):
-    """The codes of the validation images before training, after some epochs and at the end, ever purer."""
-    axes = run.figure("epochs-strip").axes
-    assert [ax.get_title() for ax in axes] == [
-        "na początku", "po epoce 1", "po epoce 3", "po epoce 10", f"po epoce {run.EPOCHS}"]
-    purities = []
+@pytest.mark.parametrize("cell_id", IMAGE_GRIDS)
+def test_images_are_upright_whole_and_equally_dark(lab, cell_id):
+    axes = lab.figure(cell_id).axes
+    assert len(axes) == IMAGE_GRIDS[cell_id]
     for ax in axes:
-        offsets, digits = points(ax)
-        np.testing.assert_array_equal(digits, run.y_valid)
-        nearest = KDTree(offsets).query(offsets, 26)[1][:, 1:]
-        purities.append(np.mean(digits[nearest] == digits[:, np.newaxis]))
-        assert is_square(ax)
-    np.testing.assert_allclose(offsets, truth.codes["valid"], atol=1e-4)
-    start, _, _ = run.autoencoder(run.CODE_SIZE, run.x_train)
-    np.testing.assert_allclose(points(axes[0])[0], call(start, run.x_valid), atol=1e-4)
-    assert min(purities[1:]) > purities[0] and purities[-1] > purities[0] + 0.1
+        (image,) = ax.images
+        assert image.get_array().shape == (28, 28)
+        assert image.get_cmap().name == "gray_r" and image.get_clim() == (0, 1)
+        assert image.get_alpha() in (None, 1)
+        assert ax.get_xlim() == (-0.5, 27.5) and ax.get_ylim() == (27.5, -0.5)
 
 
-def test_random_codes_and_their_crosses(run, truth):
-    assert run.random_codes.shape == (100, 2) and np.abs(run.random_codes).max() <= 1
-    np.testing.assert_array_equal(once_more(run, "random-codes")["random_codes"], run.random_codes)
-    assert (np.histogram2d(*run.random_codes.T, bins=2, range=[(-1, 1)] * 2)[0] >= 10).all()
-    assert KDTree(truth.codes["test"]).query(run.random_codes)[0].max() > 0.02  # they are not codes of images
-    line, = run.figure("regions").axes[0].lines
-    assert line.get_marker() == "+" and line.get_linestyle() in ("None", "none") and line.get_markersize() >= 6
-    np.testing.assert_array_equal(line.get_xydata(), run.random_codes)
+def test_every_figure_has_its_own_alternative_text(lab):
+    texts = [
+        metadata["image/png"]["alt"]
+        for shown in lab.shown.values()
+        for thing, metadata in shown
+        if hasattr(thing, "axes")
+    ]
+    assert len(texts) == len(set(texts)) > 10
+    assert min(map(len, texts)) > 20
 
 
-def test_confusion_matrix(run, truth):
-    ax, = run.figure("confusion").axes
-    shares = truth.counts / truth.counts.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(np.asarray(ax.images[0].get_array()), shares)
-    written = {tuple(map(round, text.get_position())): text.get_text() for text in ax.texts}
-    assert written == {(answer, digit): f"{shares[digit, answer]:.0%}" for digit in DIGITS for answer in DIGITS}
-    assert axis_names(ax) == ("odpowiedź", "cyfra") and ax.get_title() == "Macierz pomyłek (test)"
-    for axis in (ax.xaxis, ax.yaxis):
-        assert tick_names(axis) == {str(digit): digit for digit in DIGITS}
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]
+def test_numbers_at_axes_have_decimal_commas(lab):
+    figures = [
+        thing for shown in lab.shown.values() for thing, _ in shown if hasattr(thing, "axes")
+    ]
+    for figure in figures:
+        figure.canvas.draw()
+        for ax in figure.axes:
+            ticks = [label.get_text() for label in ax.get_xticklabels() + ax.get_yticklabels()]
+            assert "." not in "".join(ticks), ax.get_title()
 
 
-@pytest.mark.parametrize("cell", PLANES)
-def test_regions_and_their_borders(run, truth, cell):
-    """A colour is the classifier's answer; a line passes between neighbouring cells with different answers only."""
-    (ax,), grid, places = run.figure(cell).axes, truth.answers, centres(300)
-    np.testing.assert_array_equal(region_digits(ax), grid)
-    assert is_square(ax) and axis_names(ax) == Z
-    beside, below = grid[:, 1:] != grid[:, :-1], grid[1:] != grid[:-1]
-    changes = np.concatenate([(places[:, 1:] + places[:, :-1])[beside], (places[1:] + places[:-1])[below]]) / 2
-    corners = border_places(ax)
-    assert KDTree(corners).query(changes)[0].max() < 1 / 300 and KDTree(changes).query(corners)[0].max() < 1 / 300
+def test_loss_curves(lab):
+    ax = lab.figure("loss-curves").axes[0]
+    curves = {line.get_label(): line for line in ax.lines}
+    history = lab.ae_model.history.history
+    for name, losses in [("trening", history["loss"]), ("walidacja", history["val_loss"])]:
+        close(curves[name].get_xdata(), np.arange(1, lab.EPOCHS + 1))
+        close(curves[name].get_ydata(), losses)
+    assert curves["trening"].get_linestyle() != curves["walidacja"].get_linestyle()
+    shown = ax.get_legend()
+    styles = [(h.get_linestyle(), t.get_text()) for h, t in zip(shown.legend_handles, shown.texts)]
+    assert styles == [(line.get_linestyle(), line.get_label()) for line in ax.lines]
+    assert lab.LOSS in ax.get_ylabel() and ax.get_xlabel() == "epoka"
 
 
-@pytest.mark.parametrize("cell", PLANES)
-def test_every_region_has_a_digit(run, truth, cell):
-    """Each connected region of at least 0.5 % of the square; a small digit stands deep in its region, and nearer than
-    0.15 to another one only if no place there is free."""
-    pieces, count = truth.answers * 0, 0
-    for digit in DIGITS:
-        own, found = ndimage.label(truth.answers == digit)
-        pieces, count = np.where(own, own + count, pieces), count + found
-    clusters, small = (written_digits(run.figure(cell).axes[0], large) for large in (True, False))
-    assert str(clusters) == str(written_digits(run.figure("latent-plane").axes[0], large=True))
-    named = {pieces[cell_under(place, 300)] for digit, place in clusters + small
-             if truth.answers[cell_under(place, 300)] == digit}
-    assert [piece for piece in range(1, count + 1) if np.mean(pieces == piece) >= 0.005 and piece not in named] == []
-    taken = [place for _, place in clusters]
-    for digit, place in small:
-        spot = cell_under(place, 300)
-        depths = ndimage.distance_transform_edt(np.pad(pieces == pieces[spot], 1))[1:-1, 1:-1]
-        inner = centres(300)[depths > depths.max() / 2]
-        assert truth.answers[spot] == digit and depths[spot] > depths.max() / 2
-        assert distances(place, taken).min() >= 0.149 or distances(inner, taken).min(axis=1).max() < 0.15, digit
-        taken.append(place)
+def test_reconstructions_stand_under_their_originals(lab):
+    (originals, decoded, by_pca), captions, titles = lab.image_rows("reconstructions")
+    assert captions == DIGITS + [""] * 20
+    assert titles == ["oryginał", "autoenkoder", "PCA"]
+    for digit, image in enumerate(originals):
+        assert (lab.x_test[lab.y_test == digit] == image).all(axis=(1, 2, 3)).any()
+    close(decoded, lab.ae_model.predict(originals))
+    codes = lab.pca.transform(originals.reshape(10, 784))
+    close(by_pca.reshape(10, 784), lab.pca.inverse_transform(codes), atol=1e-2)
 
 
-def test_atlas(run, truth):
-    """A tile is the image of its centre, fainter where fewer than half the mean number of codes lie."""
-    ax, = run.figure("atlas").axes
-    drawn = ax.images[0]
-    assert drawn.cmap.name == "gray_r" and (drawn.norm.vmin, drawn.norm.vmax, drawn.origin) == (0, 1, "upper")
-    assert list(drawn.get_extent()) == [-1, 1, -1, 1] and drawn.get_array().shape == (560, 560)
-    tiles = np.asarray(drawn.get_array()).reshape(20, 28, 20, 28).swapaxes(1, 2)
-    images = call(run.dec, centres(20).reshape(-1, 2)).reshape(20, 20, 28, 28)
-    shades = tiles.sum(axis=(2, 3)) / images.sum(axis=(2, 3))
-    np.testing.assert_allclose(tiles, shades[..., None, None] * images, atol=1e-4)
-    counts = np.zeros((20, 20), int)
-    np.add.at(counts, cell_under(truth.codes["train"], 20), 1)
-    assert np.abs(shades - np.clip(counts / (counts.mean() / 2), 0.3, 1)).max() < 0.02  # a code may lie on an edge
-    assert ax.get_title() == "Atlas: zdekodowany kwadrat i obszary decyzyjne"
+def test_bars_are_the_errors_of_their_digit_and_method(lab):
+    ax = lab.figure("digit-errors").axes[0]
+    bars = {container.get_label(): container.patches for container in ax.containers}
+    images = {
+        "średni obraz": lab.x_train.mean(axis=0),
+        "PCA": lab.pca_reconstructions,
+        "autoenkoder": lab.reconstructions,
+    }
+    assert bars.keys() == images.keys()
+    for name, answer in images.items():
+        errors = np.mean((answer - lab.x_test) ** 2, axis=(1, 2, 3))
+        for digit, bar in enumerate(bars[name]):
+            assert abs(bar.get_center()[0] - digit) < 0.45, "a bar stands at another digit"
+            assert bar.get_y() == 0
+            assert bar.get_height() == pytest.approx(errors[lab.y_test == digit].mean(), abs=1e-5)
+    shown = ax.get_legend()
+    for handle, text in zip(shown.legend_handles, shown.get_texts()):
+        (bar, *_) = bars[text.get_text()]
+        assert handle.get_facecolor() == bar.get_facecolor()
+    colours = {container.patches[0].get_facecolor() for container in ax.containers}
+    assert len(shown.texts) == len(colours) == 3
 
 
-def test_random_answers(run):
-    """The ten surest and the ten least sure, each from the surest on; an image's look tells its code."""
-    shown, captions, rows = image_grid(run.figure("random-answers"), 10)
-    assert rows == ["najpewniej", "najmniej"]
-    images, probabilities = call(run.dec, run.random_codes), call(run.classifier, run.random_codes)
-    gaps = np.abs(shown.reshape(20, 1, 28, 28, 1) - images).max(axis=(2, 3, 4))
-    own = probabilities[gaps.argmin(axis=1)]
-    assert gaps.min(axis=1).max() < 1e-4
-    by_certainty = np.sort(probabilities.max(axis=1))[::-1]
-    np.testing.assert_allclose(own.max(axis=1), [*by_certainty[:10], *by_certainty[-10:]], atol=1e-5)
-    assert captions == [f"odp. {answer.argmax()}, {run.percent(answer.max())}" for answer in own]
-    for share in np.linspace(0, 1, 2_001).astype("float32"):
-        assert run.percent(share) == f"{share:.0%}".replace("100%", ">99%")  # only what is certain is 100%
+def test_means_are_those_of_the_training_images_with_the_nearest_codes(lab):
+    (originals, decoded, means), _, titles = lab.image_rows("local-means")
+    assert titles == ["oryginał", "rekonstrukcja", "średnia 100 najbliższych"]
+    close(originals, lab.x_test[:10])
+    close(decoded, lab.ae_model.predict(originals))
+    for code, mean in zip(lab.enc.predict(originals), means):
+        nearest = np.argsort(np.linalg.norm(lab.codes_train - code, axis=1))[:100]
+        close(mean, lab.x_train[nearest].mean(axis=0), atol=0.03)
 
 
-def test_scoreboard(run, truth):
-    head, nothing, *rows = table(run, "scoreboard")
-    assert head == ["Reprezentacja", "bajty", "MSE (test)", "dokładność: trening", "walidacja", "test"]
-    majority = np.mean(run.y_test == Counter(run.y_train.tolist()).most_common(1)[0][0])
-    assert nothing == ["nic: średni obraz, najczęstsza cyfra", "0", comma(mse(truth.mean_image, run.x_test), ".4f"),
-                       "", "", comma(majority, ".1%")]
-    rounded = {part: np.round(own * 127).astype("int8") / 127 for part, own in truth.codes.items()}
-    plane = {part: run.pca.transform(own) for part, own in truth.flat.items()}  # with the signs that it learnt
-    np.testing.assert_allclose(np.abs(plane["valid"]), np.abs(truth.plane["valid"]), atol=1e-3)
-    last = [0]
-    for (name, size, error, *shares), (own_name, own_size, made, model, inputs) in zip(rows, [
-            ("PCA (2 składowe)", "8", truth.pca(run.x_test), run.pca_classifier, plane),
-            ("autoenkoder", "8", truth.remade["test"], run.classifier, truth.codes),
-            ("autoenkoder, kod zaokrąglony", "2", call(run.dec, rounded["test"]), run.classifier, rounded),
-            ("surowe piksele", "784", run.x_test, run.pixel_classifier, truth.flat)], strict=True):
-        assert [name, size, error] == [own_name, own_size, comma(mse(made, run.x_test), ".4f")]
-        exact, found = accuracies(run, model, inputs), [number(share.removesuffix("%")) / 100 for share in shares]
-        assert found == pytest.approx(exact, abs=0.000501), name  # a half may be rounded either way
-        last.append(exact[2])
-    assert last[2] >= 1.5 * last[1] and last[4] > last[2]
+def test_digits_never_seen(lab):
+    (originals, from_low, from_all), captions, titles = lab.image_rows("unseen")
+    assert captions[:10] == DIGITS
+    assert titles == ["oryginał", "uczona na 0–4", "uczona na wszystkich"]
+    for digit, image in enumerate(originals):
+        assert (lab.x_test[lab.y_test == digit] == image).all(axis=(1, 2, 3)).any()
+    close(from_low, lab.ae_low.predict(originals))
+    close(from_all, lab.ae_model.predict(originals))
 
 
-def test_conclusions(run, truth):
-    text = " ".join(" ".join(thing.data for thing, _ in run.shown["conclusions"]).split())
-    error, by_pca, by_mean = (mse(made, run.x_test) for made in (
-        truth.remade["test"], truth.pca(run.x_test), truth.mean_image))
-    counts = truth.counts
-    recall = counts.diagonal() / counts.sum(axis=1)
-    pairs = Counter({(i, j): counts[i, j] + counts[j, i] for j in DIGITS for i in range(j)})
-    (pair, most), = pairs.most_common(1)
-    for sentence in [
-            f"(dane: {run.data_name}, zbiór testowy)",
-            f"to {error / by_pca:.0%} błędu PCA i {error / by_mean:.0%} błędu średniego obrazu",
-            f"na samych kodach to {comma(counts.trace() / counts.sum(), '.1%')}: "
-            f"najlepiej rozpoznaje {recall.argmax()} (czułość {recall.max():.0%}), "
-            f"najgorzej {recall.argmin()} ({recall.min():.0%})",
-            f"para to **{pair[0]} i {pair[1]}**: {most / pairs.total():.0%} wszystkich pomyłek"]:
-        assert sentence in text
+def test_both_planes_show_every_test_image_in_its_digits_colour(lab):
+    figure = lab.figure("latent-scatter")
+    ours, by_pca = figure.axes
+    assert (ours.get_title(), by_pca.get_title()) == ("Autoenkoder", "PCA")
+    assert_dots(ours.collections[0], lab.codes_test, lab.y_test, lab)
+    assert_dots(by_pca.collections[0], lab.pca_codes_test, lab.y_test, lab)
+    assert_legend_of_digits(figure, lab)
 
 
-def test_dimensions(run):
-    (left, right), errors = run.figure("dimensions-plot").axes, run.figure("digit-mse-plot")
-    bars = by_name(errors.legends[0], errors.axes[0].patches)
-    assert [axis_names(ax) for ax in (left, right)] == [
-        ("rozmiar kodu n", "MSE (test)"), ("rozmiar kodu n", "dokładność 25 sąsiadów (test)")]
-    for ax in (left, right):
-        assert tick_names(ax.xaxis) == {str(n): place for place, n in enumerate(run.DIMENSIONS)}
-        for name, (line,) in by_name(ax.get_legend(), ax.lines).items():
-            assert to_rgb(line.get_color()) == to_rgb(bars[name][0].get_facecolor())  # as in the other figure
-    drawn = {name: np.array([curves(ax)[name][1] for ax in (left, right)]).T for name in ("autoenkoder", "PCA")}
-    mean, components = principal_components(run.x_train[:20_000])
-
-    def measured(codes, new_codes, decoded):
-        votes = run.y_train[:10_000][KDTree(codes).query(new_codes, 25)[1]]
-        return mse(decoded, run.x_test), np.mean([np.bincount(row).argmax() for row in votes] == run.y_test)
-
-    for n, pair in zip(run.DIMENSIONS, drawn["PCA"], strict=True):
-        first, new = ((x.reshape(-1, 784) - mean) @ components[:, :n] for x in (run.x_train[:10_000], run.x_test))
-        made = (new @ components[:, :n].T + mean).reshape(run.x_test.shape)
-        assert pair == pytest.approx(measured(first, new, made), rel=2e-3)
-    first, new = (call(run.enc_n, x) for x in (run.x_train[:10_000], run.x_test))
-    assert drawn["autoenkoder"][-1] == pytest.approx(measured(first, new, call(run.dec_n, new)), rel=2e-3)
-    assert (np.diff(drawn["autoenkoder"][:, 0]) < 0).all()
+def test_the_strip_shows_the_plane_after_the_epochs_in_its_titles(lab):
+    axes = lab.figure("epochs-strip").axes
+    titles = [ax.get_title() for ax in axes]
+    assert titles == [f"epoka {epochs}" for epochs in (0, 1, 3, 10, lab.EPOCHS)]
+    for ax, epochs in zip(axes, (0, 1, 3, 10, lab.EPOCHS)):
+        assert_dots(ax.collections[0], lab.codes_after[epochs], lab.y_valid, lab)
 
 
-def test_decimal_commas(run, read):
-    """No number that a reader sees has a decimal point; Keras's own summary and version and the page's source apart."""
-    seen = sum(read.values(), [text.replace(run.keras.__version__, "") for cell_id, text in run.printed.items()
-                               if cell_id != "build"])
-    seen += [str(getattr(thing, "data", "")) for cell_id, things in run.shown.items() for thing, _ in things
-             if cell_id != "page"]
-    assert [text for text in seen if re.search(r"\d\.\d", text)] == [] and sum("," in text for text in seen) > 150
+def test_random_images_are_decoded_from_codes_all_over_the_square(lab):
+    rows, *_ = lab.image_rows("random-grid")
+    close(rows.reshape(100, 28, 28, 1), lab.dec.predict(lab.random_codes))
+    assert lab.random_codes.shape == (100, 2)
+    assert lab.random_codes.min() < -0.9 and lab.random_codes.max() > 0.9
+    assert np.abs(lab.random_codes).max() <= 1
 
 
-def test_alternative_texts(read, notebook):
-    """Long enough, each another, about what the figure's texts or its section's headings speak of, and stored."""
-    def stems(words):  # Polish words change at their ends
-        return {word[:4] for word in re.findall(r"[^\W\d_]{5,}", " ".join(words).lower())}
+def test_the_path_leads_from_a_two_to_a_seven(lab):
+    (by_codes, by_pixels), _, titles = lab.image_rows("path")
+    assert titles == ["przez kody", "przez piksele"]
+    ends = by_pixels[[0, -1]]
+    for image, digit in zip(ends, (2, 7)):
+        assert (lab.x_test[lab.y_test == digit] == image).all(axis=(1, 2, 3)).any()
+    shares = np.linspace(0, 1, 10)
+    codes = lab.enc.predict(ends)
+    close(by_codes, lab.dec.predict(np.outer(1 - shares, codes[0]) + np.outer(shares, codes[1])))
+    close(by_pixels[3], ends[0] * 2 / 3 + ends[1] / 3)
 
-    headings = []
-    for cell in notebook.cells:
-        for marks, heading in re.findall("^(##+) (.*)$", cell.source, flags=re.M):
-            headings = [*headings[:len(marks) - 2], heading]
-        *own, alt = read.get(cell.id, [None])
-        stored = [out.metadata["image/png"]["alt"] for out in cell.get("outputs", []) 
-                  if "image/png" in out.get("metadata", {})]
-        assert stored == ([alt] if alt else []), cell.id
-        assert not alt or len(alt) >= 30 and stems([alt]) & stems([*headings, *own]), cell.id
-    assert len({alt for *_, alt in read.values()}) == len(read) > 12
+
+def test_the_matrix_has_true_digits_in_rows_and_answers_in_columns(lab):
+    ax = lab.figure("confusion").axes[0]
+    shares = ax.images[0].get_array()
+    for digit in range(10):
+        answers = lab.predicted[lab.y_test == digit]
+        close(shares[digit], np.bincount(answers, minlength=10) / len(answers))
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("odpowiedź", "cyfra prawdziwa")
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == [f"{share:.0%}" for share in shares.flat]
+    close(shares.diagonal(), recall_score(lab.y_test, lab.predicted, average=None))
+
+
+def assert_regions(ax, lab):
+    """Require the colour of places to be the classifier's answer there, outlined in black."""
+    image = [image for image in ax.images if image.get_array().shape == (300, 300)][0]
+    assert image.origin == "upper" and image.get_extent() == [-1, 1, -1, 1]
+    assert image.get_clim() == (0, 9) and image.get_cmap() is lab.COLOURS
+    rows, columns = np.random.default_rng(0).integers(0, 300, (2, 500))
+    codes = np.stack([(columns + 0.5) / 150 - 1, 1 - (rows + 0.5) / 150], axis=1)
+    answers = lab.classify(lab.classifier, codes)
+    np.testing.assert_array_equal(image.get_array()[rows, columns], answers)
+    outlines = [found for found in ax.collections if isinstance(found, ContourSet)]
+    assert len(outlines) == len(np.unique(answers)) - 1, "a region has no outline"
+
+
+def assert_digits_stand_among_their_codes(ax, lab):
+    """Require each digit to be written once, where its codes are dense, none over another."""
+    texts = {text.get_text(): np.array(text.get_position()) for text in ax.texts}
+    assert sorted(texts) == list("0123456789")
+    places = np.array([texts[str(digit)] for digit in range(10)])
+    for digit, place in enumerate(places):
+        near = np.linalg.norm(lab.codes_test - place, axis=1) < 0.15
+        own = lab.y_test == digit
+        assert near[own].mean() > near[~own].mean(), f"{digit} stands among other digits"
+        assert np.delete(np.linalg.norm(places - place, axis=1), digit).min() >= 0.15
+
+
+def test_regions(lab):
+    figure = lab.figure("regions")
+    (ax,) = figure.axes
+    assert_regions(ax, lab)
+    assert_digits_stand_among_their_codes(ax, lab)
+    assert_dots(ax.collections[-1], lab.codes_test, lab.y_test, lab)
+    assert_legend_of_digits(figure, lab)
+    (crosses,) = ax.lines
+    close(crosses.get_xydata(), lab.random_codes)
+    assert crosses.get_marker() == "+"
+
+
+def test_atlas(lab):
+    (ax,) = lab.figure("atlas").axes
+    assert_regions(ax, lab)
+    assert_digits_stand_among_their_codes(ax, lab)
+    mosaic = ax.images[0]
+    assert mosaic.get_array().shape == (560, 560) and mosaic.origin == "upper"
+    assert mosaic.get_extent() == [-1, 1, -1, 1] and mosaic.get_clim() == (0, 1)
+    assert mosaic.get_alpha() in (None, 1) and ax.images[1].get_alpha() <= 0.3
+    tiles = mosaic.get_array().reshape(20, 28, 20, 28).swapaxes(1, 2)
+    for row, column, code in [
+        (0, 0, (-0.95, 0.95)),
+        (0, 19, (0.95, 0.95)),
+        (19, 0, (-0.95, -0.95)),
+        (9, 10, (0.05, 0.05)),
+    ]:
+        close(tiles[row, column], lab.dec.predict(np.array([code]))[0, ..., 0])
+
+
+def test_random_answers_have_the_answer_and_its_probability_as_captions(lab):
+    rows, captions, titles = lab.image_rows("random-answers")
+    assert titles == ["najpewniej", "najmniej pewnie"]
+    highest = lab.classifier.predict(lab.random_codes).max(axis=1)
+    images = lab.dec.predict(lab.random_codes)
+    for row, expected in zip(rows, [np.sort(highest)[::-1][:10], np.sort(highest)[::-1][-10:]]):
+        found = [np.abs(images - image).max(axis=(1, 2, 3)).argmin() for image in row]
+        close(highest[found], expected)
+        for index, caption in zip(found, captions):
+            answer = lab.classify(lab.classifier, lab.random_codes[[index]])[0]
+            assert caption == f"{answer} ({int(100 * highest[index])}%)"
+        captions = captions[10:]
+
+
+def test_hardest_digits(lab):
+    (originals, decoded), captions, titles = lab.image_rows("hardest", columns=12)
+    assert titles == ["oryginał", "rekonstrukcja"]
+    close(decoded, lab.ae_model.predict(originals))
+    mean = lab.x_train.mean(axis=0)
+
+    def relative(images, answers):
+        own = np.square(answers - images).mean(axis=(1, 2, 3))
+        return own / np.square(mean - images).mean(axis=(1, 2, 3))
+
+    every = relative(lab.x_test, lab.reconstructions)
+    close(relative(originals, decoded), np.sort(every)[::-1][:12], atol=1e-3)
+    for image, caption in zip(originals, captions):
+        (indices,) = np.nonzero((lab.x_test == image).all(axis=(1, 2, 3)))
+        assert caption == f"{lab.y_test[indices[0]]}, odp. {lab.predicted[indices[0]]}"
+
+
+def test_code_sizes_on_validation_images(lab):
+    errors, scores = lab.figure("dimensions-plot").axes
+    assert errors.get_ylabel() == "MSE (walidacja)"
+    assert scores.get_ylabel() == "dokładność 25 sąsiadów (walidacja)"
+    flat_valid, flat_part = lab.x_valid.reshape(-1, 784), lab.x_part.reshape(-1, 784)
+    sizes = [2, 4, 8, 16, 32]
+    for ax in (errors, scores):
+        assert [line.get_label() for line in ax.lines] == ["autoenkoder", "PCA"]
+        drawn = {to_hex(line.get_color()): line.get_label() for line in ax.lines}
+        assert colours_of(ax.get_legend()) == drawn
+        for line in ax.lines:
+            assert list(line.get_xdata()) == [str(size) for size in sizes]
+    for index, (n, call) in enumerate(zip(sizes, lab.fits["dimensions"], strict=True)):
+        enc, dec = call["model"].layers
+        pca = lab.PCA(n).fit(flat_part)
+        pca_answers = pca.inverse_transform(pca.transform(flat_valid))
+        expected = {
+            "autoenkoder": np.mean((dec.predict(enc.predict(lab.x_valid)) - lab.x_valid) ** 2),
+            "PCA": np.mean((pca_answers - flat_valid) ** 2),
+        }
+        for line in errors.lines:
+            height = line.get_ydata()[index]
+            assert height == pytest.approx(expected[line.get_label()], rel=0.01), n
+    enc, _ = lab.fits["dimensions"][0]["model"].layers
+    neighbours = KNeighborsClassifier(25).fit(enc.predict(lab.x_part), lab.y_part)
+    score = neighbours.score(enc.predict(lab.x_valid), lab.y_valid)
+    assert scores.lines[0].get_ydata()[0] == pytest.approx(score, abs=0.002)
+
+
+def test_bends_pass_through_the_centre_only_without_biases(lab):
+    def distances(ax):
+        """Return how far from the centre the lines pass."""
+        points = np.array([line.get_xy1() for line in ax.lines])
+        slopes = np.array([line.get_slope() for line in ax.lines])
+        return np.abs(points[:, 1] - slopes * points[:, 0]) / np.hypot(1, slopes)
+
+    zero, spread = lab.figure("bends").axes
+    assert len(zero.lines) == len(spread.lines) == lab.HIDDEN_UNITS
+    assert "0" in zero.get_title() and "[−1; 1]" in spread.get_title()
+    assert distances(zero).max() < 1e-6
+    assert np.median(distances(spread)) > 0.2
