@@ -90,11 +90,12 @@ def drag(page, name, places, pointer="mouse"):
     actions.release().perform()
 
 
-def answers(page):
-    """Return the texts of the ten answers and the widths of their bars, in percent."""
-    rows = page.find_elements(By.CSS_SELECTOR, "#answers li")
-    widths = [row.value_of_css_property("background-size").split("%")[0] for row in rows]
-    return [row.text for row in rows], [float(width) for width in widths]
+def place_in_plane(page, element):
+    """Return the middle of an element as a code: −1 to 1 to the right and up."""
+    plane, own = page.find_element(By.ID, "plane").rect, element.rect
+    right = (own["x"] + own["width"] / 2 - plane["x"]) / plane["width"]
+    down = (own["y"] + own["height"] / 2 - plane["y"]) / plane["height"]
+    return 2 * right - 1, 1 - 2 * down
 
 
 @pytest.mark.parametrize("pointer", ["mouse", "touch"])
@@ -107,16 +108,13 @@ def test_a_place_gives_kerass_image_and_probabilities(page, lab, pointer):
         image = lab.dec.predict(np.array([exact]))[0, ..., 0]
         np.testing.assert_allclose(ink(page, "output"), image.clip(0, 1), atol=0.015)
         shares = 100 * lab.classifier.predict(np.array([exact]))[0]
-        texts, bars = answers(page)
-        assert [text.split(":")[0] for text in texts] == list("0123456789")
-        np.testing.assert_allclose([numbers(text)[0] for text in texts], shares, atol=0.3)
-        np.testing.assert_allclose(bars, shares, atol=0.3)
+        for digit, row in enumerate(page.find_elements(By.CSS_SELECTOR, "#answers li")):
+            assert row.text.startswith(f"{digit}: ")
+            bar = float(row.value_of_css_property("background-size").split("%")[0])
+            assert [*numbers(row.text), bar] == pytest.approx([shares[digit]] * 2, abs=0.3)
         assert status(page).endswith(f"Odpowiedź: {shares.argmax()}.")
-        mark = page.find_element(By.ID, "mark").rect
-        plane = page.find_element(By.ID, "plane").rect
-        middle = [mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2]
-        expected = [plane["x"] + x * plane["width"], plane["y"] + y * plane["height"]]
-        np.testing.assert_allclose(middle, expected, atol=2)
+        mark = page.find_element(By.ID, "mark")
+        np.testing.assert_allclose(place_in_plane(page, mark), exact, atol=0.01)
 
 
 def test_a_test_digit_has_kerass_code_and_its_error(page, lab):
@@ -135,37 +133,31 @@ def test_a_test_digit_has_kerass_code_and_its_error(page, lab):
 
 
 def test_the_plane_has_answers_as_background_and_codes_in_their_colours(page, lab):
-    plane = painted(page, "plane")[..., :3]
+    plane = painted(page, "plane")
     colours = np.array([to_rgb(colour) for colour in lab.COLOURS.colors])
-    places = (np.random.default_rng(0).integers(0, 100, (400, 2)) + 0.5) / 100
-    found = plane[(800 * places[:, 1]).astype(int), (800 * places[:, 0]).astype(int)]
-    alpha = painted(page, "plane")[..., 3]
-    found = found * 0 + found  # colours without the paper behind them
-    gaps = np.abs(found[:, None] - colours).sum(axis=2)
-    clear = alpha[(800 * places[:, 1]).astype(int), (800 * places[:, 0]).astype(int)] < 0.5
-    expected = lab.classify(lab.classifier, places * [2, -2] + [-1, 1])
-    assert clear.sum() > 200
-    assert np.mean(gaps.argmin(axis=1)[clear] == expected[clear]) > 0.98
+
+    def at(codes):
+        columns, rows = ((codes * [1, -1] + 1) * 400).astype(int).clip(1, 798).T
+        return plane[rows, columns]
+
+    places = (np.random.default_rng(0).integers(0, 100, (400, 2)) + 0.5) / 50 - 1
+    found = at(places)
+    background = found[:, 3] < 0.5  # dots are opaque
+    nearest = np.abs(found[:, None, :3] - colours).sum(axis=2).argmin(axis=1)
+    same = nearest == lab.classify(lab.classifier, places)
+    assert background.sum() > 200 and same[background].mean() > 0.98
     codes, labels = lab.codes_test[::5], lab.y_test[::5]
     distances = np.linalg.norm(codes[:, None] - codes, axis=2) + 9 * np.eye(len(codes))
     alone = distances.min(axis=1) > 0.02
-    columns, rows = (((codes[alone] * [1, -1] + 1) * 400).astype(int).clip(1, 798)).T
     assert alone.sum() > 50
-    np.testing.assert_allclose(plane[rows, columns], colours[labels[alone]], atol=0.02)
+    np.testing.assert_allclose(at(codes[alone])[:, :3], colours[labels[alone]], atol=0.02)
 
 
 def test_digits_stand_at_their_places(page, lab):
-    plane = page.find_element(By.ID, "plane").rect
     written = page.find_elements(By.CSS_SELECTOR, "#codes b:not(#mark)")
     assert [digit.text for digit in written] == list("0123456789")
-    for digit, place in zip(written, lab.places):
-        middle = [
-            digit.rect["x"] + digit.rect["width"] / 2,
-            digit.rect["y"] + digit.rect["height"] / 2,
-        ]
-        share = (place * [1, -1] + 1) / 2
-        expected = [plane["x"] + share[0] * plane["width"], plane["y"] + share[1] * plane["height"]]
-        np.testing.assert_allclose(middle, expected, atol=3)
+    found = [place_in_plane(page, digit) for digit in written]
+    np.testing.assert_allclose(found, lab.places, atol=0.02)
 
 
 def test_a_drawing_gets_mnists_form(page):

@@ -1,6 +1,5 @@
 """Is each number, printed or in a table, the one that its name promises?"""
 
-import ast
 import re
 
 import numpy as np
@@ -27,33 +26,30 @@ def test_claims_hold_and_a_claim_can_say_no(lab, notebook, capsys):
     assert capsys.readouterr().out == "NIE: dwa i dwa to pięć\n"
 
 
-def test_a_claim_depends_on_what_was_computed(notebook):
-    for cell in notebook.cells:
-        if cell.cell_type == "code" and "\ncheck(" in cell.source:
-            tree = ast.parse(cell.source.replace("%matplotlib", "#"))
-            for call in ast.walk(tree):
-                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check":
-                    names = [n for n in ast.walk(call.args[1]) if isinstance(n, ast.Name)]
-                    assert names, f"{cell.id}: a claim about nothing"
-
-
-# By cell and text: a claim, and the values of the variables that make it false.
+# By cell: values of its variables that make its claim false.
 FALSE = [
-    ("errors", 'mse["autoenkoder"] < 0.75', {"mse": {"PCA": 0.05, "autoenkoder": 0.039}}),
-    ("local-means-errors", "5 * from_mean", {"from_mean": 0.01, "from_original": 0.049}),
-    ("linear", "linear_mse / mse", {"linear_mse": 0.054, "mse": {"PCA": 0.05}}),
-    ("linear", "linear_mse / mse", {"linear_mse": 0.046, "mse": {"PCA": 0.05}}),
-    ("unseen-errors", "unknown > 1.4", {"unknown": 0.045, "known": 0.035}),
+    ("errors", {"mse": {"PCA": 0.05, "autoenkoder": 0.039}}),
+    ("local-means-errors", {"from_mean": 0.01, "from_original": 0.049}),
+    ("linear", {"linear_mse": 0.054, "mse": {"PCA": 0.05}}),
+    ("linear", {"linear_mse": 0.046, "mse": {"PCA": 0.05}}),
+    ("unseen-errors", {"unknown": 0.045, "known": 0.035}),
+    ("same-codes", {"seen": np.zeros(9), "predicted": np.ones(9), "y_test": np.ones(9), "np": np}),
+    ("dimensions-plot", {"errors": [0.04, 0.02, 0.03]}),
 ]
 
 
-@pytest.mark.parametrize("cell_id, part, values", FALSE)
-def test_a_claim_is_false_where_it_should_be(notebook, lab, cell_id, part, values):
+@pytest.mark.parametrize("cell_id, values", FALSE)
+def test_a_claim_is_false_where_it_should_be(notebook, cell_id, values):
     (cell,) = [cell for cell in notebook.cells if cell.id == cell_id]
-    calls = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
-    conditions = [ast.unparse(c.args[1]) for c in calls if getattr(c.func, "id", "") == "check"]
-    (condition,) = conditions
-    assert not eval(condition, {"abs": abs, **values}), condition
+    (call,) = re.findall(r"^check\(.*", cell.source, flags=re.M | re.S)
+    said = []
+    exec(call, {"check": lambda claim, holds: said.append(bool(holds))} | values)
+    assert said == [False]
+
+
+def test_every_claim_is_among_those_that_can_be_false(notebook):
+    cells = [cell.id for cell in notebook.cells if "\ncheck(" in cell.source]
+    assert cells == list(dict.fromkeys(cell_id for cell_id, _ in FALSE))
 
 
 def test_mse_stands_under_the_name_of_its_method(lab):
