@@ -1,14 +1,13 @@
-"""Measure the notebook's training and the whole notebook, with the notebook's own functions.
+"""Measure the notebook's training with the notebook's own functions, seed by seed.
 
-Run by hand, on Linux, with MNIST, on a machine that does nothing else:
+Run by hand, with MNIST:
 
-    .venv/bin/python tests/benchmark.py                        the plain recipe and the notebook's
-    .venv/bin/python tests/benchmark.py --seeds 10             the notebook's recipe, seed by seed
-    .venv/bin/python tests/benchmark.py --seeds 3 --without P  without a part of it
+    .venv/bin/python tests/benchmark.py --seeds 10               the notebook's recipe
+    .venv/bin/python tests/benchmark.py --seeds 3 --without P    without a part of it
+    .venv/bin/python tests/benchmark.py --seeds 3 --plain        Adam 1e-3, batch 256, 40 epochs
     .venv/bin/python tests/benchmark.py --seeds 5 --set LEARNING_RATE=0.002
 
-The plain recipe is Adam 1e-3, batch 256, 40 epochs and the rest as Keras has it. Tables are
-Markdown in Polish; tests/benchmark.md holds what this script printed.
+Tables are Markdown in Polish; tests/benchmark.md holds what this script printed.
 """
 
 import argparse
@@ -16,13 +15,8 @@ import ast
 import datetime
 import platform
 import re
-import subprocess
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
@@ -61,7 +55,6 @@ FORMS = {
     "martwe piksele": ".0f",
 }
 NAMES = ["najlepsza cyfra", "najgorsza cyfra", "najczęstsza pomyłka"]
-COSTS = {"sekundy": ".0f", "szczyt pamięci, MiB": ".0f"}
 
 
 def load_lab(without=(), parameters=()):
@@ -84,22 +77,16 @@ def load_lab(without=(), parameters=()):
     return SimpleNamespace(space=space, **space)
 
 
-def measure(lab, seed=0, plain=False):
+def measure(lab, seed, plain):
     """Train once, as section 4 does or with the plain recipe; return measurements by name."""
+    found = {}
     lab.space["SEED"] = seed
-    start = time.monotonic()
     enc, dec, ae_model = lab.autoencoder(lab.CODE_SIZE, lab.x_train)
     if plain:
         ae_model.compile(optimizer=lab.keras.optimizers.Adam(1e-3), loss="mse")
-        ae_model.fit(
-            *(lab.x_train, lab.x_train),
-            batch_size=256,
-            epochs=40,
-            validation_data=(lab.x_valid, lab.x_valid),
-        )
+        ae_model.fit(lab.x_train, lab.x_train, batch_size=256, epochs=40)
     else:
         lab.train(ae_model, lab.x_train, lab.EPOCHS, lab.LOSS)
-    found = {"sekundy": time.monotonic() - start}
     codes_train = enc.predict(lab.x_train, batch_size=10_000)
     classifier = lab.train_classifier(codes_train, lab.y_train)
     neighbours = KNeighborsClassifier(25).fit(codes_train, lab.y_train)
@@ -114,7 +101,6 @@ def measure(lab, seed=0, plain=False):
     matters = lab.x_train.mean(axis=0) >= 0.05  # pixels that are dark often enough
     found["martwe piksele"] = np.sum((decoded.max(axis=0) == 0) & matters)
     found.update(zip(NAMES, mistakes(y, predicted)))
-    found["szczyt pamięci, MiB"] = getrusage(RUSAGE_SELF).ru_maxrss / 2**10
     return found
 
 
@@ -131,56 +117,27 @@ def mistakes(digits, answers):
     )
 
 
-def measure_alone(what):
-    """Measure the plain recipe, the notebook's or the whole notebook in a process of its own."""
-    if what == "zwykły":
-        return measure(load_lab(PARTS), plain=True)
-    if what == "przepis":
-        return measure(load_lab())
-    start = time.monotonic()
-    command = "nbconvert --to notebook --execute --stdout".split()
-    subprocess.run(
-        [sys.executable, "-m", *command, NOTEBOOK], stdout=subprocess.DEVNULL, check=True
-    )
-    return {
-        "sekundy": time.monotonic() - start,
-        "szczyt pamięci, MiB": getrusage(RUSAGE_CHILDREN).ru_maxrss / 2**10,
-    }
-
-
 def print_row(*cells):
     """Print a row of a table, with decimal commas."""
     print("|", re.sub(r"(?<=\d)\.(?=\d)", ",", " | ".join(cells)), "|", flush=True)
 
 
-def compare():
-    """Print a table of the plain recipe and the notebook's (seed 0) and of the whole notebook."""
-    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as alone:
-        plain, own, whole = alone.map(measure_alone, ["zwykły", "przepis", "notatnik"])
-    print_row("", "zwykły trening", "trening notatnika", "cały notatnik")
-    print_row(*["---"] * 4)
-    for name, form in FORMS.items():
-        print_row(name, f"{plain[name]:{form}}", f"{own[name]:{form}}", "")
-    for name, form in COSTS.items():
-        ratios = [f"{it[name]:{form}} ({it[name] / plain[name]:.2f})" for it in (own, whole)]
-        print_row(name, f"{plain[name]:{form}}", *ratios)
-
-
-def repeat(count, lab):
-    """Print the notebook's recipe seed by seed, then the mean and the standard deviation."""
+def repeat(count, lab, plain):
+    """Print a recipe's measurements seed by seed, then the mean and the standard deviation."""
     print_row("ziarno", *FORMS, *NAMES)
     print_row(*["---"] * (1 + len(FORMS) + len(NAMES)))
     results = []
     for seed in range(count):
-        found = measure(lab, seed)
+        found = measure(lab, seed, plain)
         results.append(found)
         numbers = [f"{found[name]:{form}}" for name, form in FORMS.items()]
         print_row(str(seed), *numbers, *(found[name] for name in NAMES))
     columns = {name: [result[name] for result in results] for name in FORMS}
-    means = [f"{np.mean(columns[name]):{form}}" for name, form in FORMS.items()]
+    forms = FORMS | {"martwe piksele": ".1f"}
+    means = [f"{np.mean(columns[name]):{form}}" for name, form in forms.items()]
     print_row("średnia", *means, *[""] * len(NAMES))
     if count > 1:
-        spread = [f"{np.std(columns[name], ddof=1):{form}}" for name, form in FORMS.items()]
+        spread = [f"{np.std(columns[name], ddof=1):{form}}" for name, form in forms.items()]
         points = [text.replace("%", " p.p.") for text in spread]
         print_row("odchylenie standardowe", *points, *[""] * len(NAMES))
 
@@ -189,18 +146,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, metavar="N")
+    parser.add_argument("--seeds", type=int, metavar="N", required=True)
+    parser.add_argument("--plain", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--without", action="append", default=[], choices=PARTS, metavar="P")
     options = parser.parse_args()
     command = " ".join(["benchmark.py", *sys.argv[1:]])
     print(f"## `{command}`\n\n{datetime.date.today()}, {processor()}\n")
-    if options.seeds:
-        pairs = [text.split("=") for text in options.set]
-        parameters = {name: ast.literal_eval(value) for name, value in pairs}
-        repeat(options.seeds, load_lab(options.without, parameters))
-    else:
-        compare()
+    pairs = [text.split("=") for text in options.set]
+    parameters = {name: ast.literal_eval(value) for name, value in pairs}
+    without = PARTS if options.plain else options.without
+    repeat(options.seeds, load_lab(without, parameters), options.plain)
 
 
 def processor():

@@ -131,7 +131,7 @@ NUMBERS = [
     ("data-intro", r"(\d+)×28 pikseli", "images.shape[2]"),
     ("split-intro", r"Ostatnie (\d+) obrazów", "len(x_valid)"),
     ("architecture-intro", r"obraz 28×28 → 784 → (\d+) →", "HIDDEN_UNITS"),
-    ("architecture-intro", r"→ +(\d+) +→ 200", "CODE_SIZE"),
+    ("architecture-intro", r"200 → +(\d+) +→ 200", "CODE_SIZE"),
     ("build-text", r"\(784 \+ 1\) · 200 = (\d+ \d+) ", "enc.layers[1].count_params()"),
     ("local-means-intro", r"średnia (stu) obrazów", "nearest.shape[1]"),
     ("same-codes-intro", r"wśród (\d+) obrazów", "knn.n_neighbors"),

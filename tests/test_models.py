@@ -60,7 +60,8 @@ def test_an_autoencoder_has_its_input_as_target(lab, cell_id):
     assert lab.fits[cell_id]
     for call in lab.fits[cell_id]:
         assert call["x"] is call["y"], "the target is not the input"
-        assert call["validation_data"] == (lab.x_valid, lab.x_valid)
+        x_valid, target = call["validation_data"]
+        assert x_valid is target is lab.x_valid
         assert call["batch_size"] == lab.BATCH_SIZE
         assert type(call["model"].optimizer).__name__ == "Adam"
 

