@@ -20,6 +20,7 @@ from conftest import NOTEBOOK, ROOT, Lab
 # The cell, a text that stands in it once, its replacement, the test that must fail, and the cells
 # to execute again besides the changed one. Whoever trains ae_model again builds it again.
 TRAINING = ("build", "training")
+PAGE = ("live-page", "page")
 # fmt: off
 MUTANTS = [
     ("helpers", '"OK:" if holds else', '"OK:" if True else', "test_claims_hold"),
@@ -84,10 +85,10 @@ MUTANTS = [
     ("dimensions", "(decoded, x_valid)", "(decoded, 0)", "test_code_sizes", "dimensions-plot"),
     ("dimensions-plot", "errors, scores = zip", "scores, errors = zip", "test_code_sizes"),
     ("bce", "activations.sigmoid", "activations.relu", "test_the_networks"),
-    ("page-source", "i * sums.length + j", "j * inputs.length + i", "test_a_place_gives"),
-    ("page-source", "show([x, -y])", "show([x, y])", "test_a_place_gives"),
-    ("page-source", "- 13.5)", "- 10.5)", "test_a_drawing"),
-    ("page-source", "step / 32", "step / 16", "test_keys"),
+    ("page-source", "i * sums.length + j", "j * inputs.length + i", "test_a_place_gives", *PAGE),
+    ("page-source", "show([x, -y])", "show([x, y])", "test_a_place_gives", *PAGE),
+    ("page-source", "- 13.5)", "- 10.5)", "test_a_drawing", *PAGE),
+    ("page-source", "step / 32", "step / 16", "test_keys", *PAGE),
     ("live-page", 'data_name == "MNIST"', "True", "test_a_warning"),
     ("save", "file.write(page)", 'file.write(page + " ")', "test_the_file_is_the_page"),
     ("architecture-intro", "784 → 200 → 200", "784 → 100 → 200", "test_a_number_in_the_text"),
