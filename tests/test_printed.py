@@ -103,7 +103,8 @@ def test_accuracy_and_recall(lab):
     assert printed == pytest.approx(accuracy, abs=0.001)
     recalls = recall_score(lab.y_test, lab.predicted, average=None)
     found = re.search(
-        r"największa cyfry (\d) \((\d+)%\), najmniejsza (\d) \((\d+)%\)", lab.printed["mistakes"]
+        r"największa dla cyfry (\d) \((\d+)%\), najmniejsza dla (\d) \((\d+)%\)",
+        lab.printed["mistakes"],
     )
     best, highest, worst, lowest = map(int, found.groups())
     assert (best, worst) == (recalls.argmax(), recalls.argmin())
