@@ -35,6 +35,7 @@ def colours_of(legend):
 
 def assert_dots(dots, codes, labels, lab):
     """Require dots to be all codes in their labels' colours."""
+    assert dots.get_alpha() in (None, 1), "the dots are faded"
     close(dots.get_offsets(), codes)
     np.testing.assert_array_equal(dots.get_array(), labels)
     colours = dots.to_rgba(np.arange(10))
@@ -152,6 +153,7 @@ def test_both_planes_show_every_test_image_in_its_digits_colour(lab):
     figure = lab.figure("latent-scatter")
     ours, by_pca = figure.axes
     assert (ours.get_title(), by_pca.get_title()) == ("Autoenkoder", "PCA")
+    assert (ours.get_xlabel(), ours.get_ylabel()) == ("$z_1$", "$z_2$")
     assert_dots(ours.collections[0], lab.codes_test, lab.y_test, lab)
     assert_dots(by_pca.collections[0], lab.pca_codes_test, lab.y_test, lab)
     assert_legend_of_digits(figure, lab)
@@ -201,7 +203,7 @@ def assert_regions(ax, lab):
     """Require the colour of places to be the classifier's answer there, outlined in black."""
     image = [image for image in ax.images if image.get_array().shape == (300, 300)][0]
     assert image.origin == "upper" and image.get_extent() == [-1, 1, -1, 1]
-    assert image.get_clim() == (0, 9) and image.get_cmap() is lab.COLOURS
+    assert image.get_clim() == (0, 9) and image.get_cmap() == lab.COLOURS
     rows, columns = np.random.default_rng(0).integers(0, 300, (2, 500))
     codes = np.stack([(columns + 0.5) / 150 - 1, 1 - (rows + 0.5) / 150], axis=1)
     answers = lab.classify(lab.classifier, codes)
