@@ -71,7 +71,7 @@ def test_each_model_learns_from_the_images_in_the_epochs_and_with_the_loss_of_th
     crossentropy = "sparse_categorical_crossentropy"
     expected = {
         "training": [(lab.x_train, lab.EPOCHS, lab.LOSS)],
-        "linear": [(lab.x_part, 15, "mse")],
+        "linear": [(lab.x_part, 60, "mse")],
         "unseen": [(lab.x_train[lab.y_train < 5], 10, lab.LOSS)],
         "classify": [(lab.codes_train, 20, crossentropy)],
         "baselines": [
