@@ -81,6 +81,7 @@ MUTANTS = [
     ("scoreboard", '"walidacja", "test"', '"test", "walidacja"', "test_scoreboard"),
     ("same-codes", "KNeighborsClassifier(25)", "KNeighborsClassifier(1)", "test_both_answers"),
     ("bends", "(axes[0], default", "(axes[0], decoder(CODE_SIZE)", "test_bends"),
+    ("bends", "(axes[1], decoder(CODE_SIZE)", "(axes[1], dec", "test_bends"),
     ("hardest", "y_test[i]}, odp. {predicted[i]", "predicted[i]}, odp. {y_test[i]", "test_hardest"),
     ("dimensions", "(decoded, x_valid)", "(decoded, 0)", "test_code_sizes", "dimensions-plot"),
     ("dimensions-plot", "errors, scores = zip", "scores, errors = zip", "test_code_sizes"),

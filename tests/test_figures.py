@@ -327,3 +327,6 @@ def test_bends_pass_through_the_centre_only_without_biases(lab):
     assert "0" in zero.get_title() and "[−1; 1]" in spread.get_title()
     assert distances(zero).max() < 1e-6
     assert np.median(distances(spread)) > 0.2
+    trained = lab.dec.get_layer("hidden_1").kernel.numpy()
+    slopes = [line.get_slope() for line in spread.lines]
+    assert not np.allclose(slopes, -trained[0] / trained[1]), "this decoder is trained"
