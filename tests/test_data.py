@@ -4,17 +4,18 @@ import socket
 
 import numpy as np
 import pytest
+from sklearn.model_selection import train_test_split
 
 DIGITS = np.arange(10, dtype="uint8")
 
 
 def mnist_like():
     """Return arrays in Keras's format: random images, all digits in turn."""
-    x_train, x_test = np.random.default_rng(0).integers(0, 256, (2, 20, 28, 28), dtype="uint8")
+    images = np.random.default_rng(0).integers(0, 256, (6_020, 28, 28), dtype="uint8")
     return {
-        "x_train": x_train,
-        "y_train": np.resize(DIGITS, 20),
-        "x_test": x_test,
+        "x_train": images[:6_000],
+        "y_train": np.resize(DIGITS, 6_000),
+        "x_test": images[6_000:],
         "y_test": np.resize(DIGITS[::-1], 20),
     }
 
@@ -62,7 +63,9 @@ def test_a_file_in_kerass_format_is_used(lab, own_file, label_type):
         (mnist_like() | {"x_test": np.zeros((20, 28, 28))}, "float64"),
         (mnist_like() | {"x_test": np.zeros((20, 784), "uint8")}, "(20, 784)"),
         (mnist_like() | {"x_train": np.zeros((19, 28, 28), "uint8")}, "(19, 28, 28)"),
-        (mnist_like() | {"y_train": np.resize(DIGITS[:9], 20)}, "etykiety"),
+        (mnist_like() | {"x_train": mnist_like()["x_train"] // 128}, "piksele od 0 do 1"),
+        ({name: array[:20] for name, array in mnist_like().items()}, "20 obrazów treningowych"),
+        (mnist_like() | {"y_train": np.resize(DIGITS[:9], 6_000)}, "etykiety"),
         (mnist_like() | {"y_test": np.resize(np.arange(11), 20)}, "etykiety"),
         ({"x_train": mnist_like()["x_train"]}, "y_train"),
         (None, "No such file"),
@@ -94,8 +97,8 @@ def test_a_failed_download_gives_the_stand_in_and_a_warning(lab, keras_data, mon
 
     shown = []
     keras_data(fail)
-    monkeypatch.setitem(lab.variables, "display", shown.append)
-    monkeypatch.setitem(lab.variables, "stand_in", lambda: ["training", "test"])
+    monkeypatch.setitem(lab.space, "display", shown.append)
+    monkeypatch.setitem(lab.space, "stand_in", lambda: ["training", "test"])
     *parts, name = lab.load_data()
     assert parts == ["training", "test"] and "to nie jest MNIST" in name
     (warning,) = shown
@@ -122,7 +125,7 @@ def test_the_stand_in_has_mnists_form_and_its_test_digits_are_new(lab, monkeypat
     numbers = np.arange(1_797)
     halves = np.stack([numbers // 50, numbers % 50], axis=1) * 5 + 2
     originals = np.repeat(halves * 16 / 255, 32, axis=1)
-    monkeypatch.setitem(lab.variables, "load_digits", lambda return_X_y: (originals, numbers % 10))
+    monkeypatch.setitem(lab.space, "load_digits", lambda return_X_y: (originals, numbers % 10))
     parts = lab.stand_in()
     used = [x[:, 8, 14].astype(int) // 5 * 50 + x[:, 19, 14] // 5 for x, _ in parts]
     assert not set(used[0]) & set(used[1]), "the stand-in tests on digits that it trained on"
@@ -130,25 +133,24 @@ def test_the_stand_in_has_mnists_form_and_its_test_digits_are_new(lab, monkeypat
         np.testing.assert_array_equal(labels, numbers_used % 10)
 
 
-def test_pixels_are_divided_by_255_and_the_last_images_are_for_validation(lab):
-    parts = [
-        ("x_train", lab.images[:-5_000], "y_train", lab.labels[:-5_000]),
-        ("x_valid", lab.images[-5_000:], "y_valid", lab.labels[-5_000:]),
-        ("x_test", lab.images_test, "y_test", lab.y_test),
-    ]
-    for x_name, images, y_name, labels in parts:
-        x = getattr(lab, x_name)
-        assert x.dtype == "float32" and x.shape == (len(images), 28, 28, 1)
-        np.testing.assert_allclose(x[..., 0], images / 255, atol=1e-6, err_msg=x_name)
-        np.testing.assert_array_equal(getattr(lab, y_name), labels, y_name)
-        assert str(x.shape) in lab.printed["split"]
+def test_each_image_of_a_part_is_divided_by_255_and_keeps_its_label(lab):
+    parts = {
+        name: (getattr(lab, f"x_{name}"), getattr(lab, f"y_{name}"))
+        for name in ("train", "valid", "test")
+    }
+    for x, y in parts.values():
+        assert x.dtype == "float32" and x.shape == (len(y), 28, 28, 1) and y.dtype == "uint8"
+        assert (x.min(), x.max()) == (0, 1)
+    given = {image.tobytes(): label for image, label in zip(lab.images, lab.labels)}
+    for x, y in (parts["train"], parts["valid"]):
+        pixels = np.round(x[..., 0] * 255).astype("uint8")
+        assert [given[image.tobytes()] for image in pixels] == y.tolist()
+    np.testing.assert_allclose(lab.x_test[..., 0] * 255, lab.images_test, atol=1e-3)
+    assert len(lab.x_valid) == 5_000 and len(lab.x_train) == len(lab.images) - 5_000
 
 
-def test_examples_show_each_digit_under_its_name(lab):
-    rows, captions, _ = lab.image_rows("examples")
-    assert captions[:10] == [f"cyfra {digit}" for digit in range(10)]
-    assert len(np.unique(rows.reshape(30, -1), axis=0)) == 30
-    for digit, images in enumerate(rows.swapaxes(0, 1)):
-        own = lab.x_train[lab.y_train == digit]
-        for image in images:
-            assert (own == image).all(axis=(1, 2, 3)).any(), f"this is no {digit}"
+def test_the_validation_part_is_a_fair_sample_that_no_seed_changes(lab):
+    shares = [np.bincount(y) / len(y) for y in (lab.y_train, lab.y_valid)]
+    np.testing.assert_allclose(*shares, atol=0.001)
+    expected, _ = train_test_split(lab.images, test_size=5_000, stratify=lab.labels, random_state=0)
+    np.testing.assert_allclose(lab.x_train[..., 0] * 255, expected, atol=1e-3)

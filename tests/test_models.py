@@ -1,132 +1,165 @@
-"""Are the models those that the text describes, and is each trained as it says?"""
+"""Are the models those of the task, and is each trained as the text says?"""
 
-import re
+import math
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
+from conftest import run_cell, run_cells
 
 
-def equal(found, expected):
-    return found.shape == expected.shape and np.array_equal(found, expected)
+def layers_of(model):
+    return [
+        (layer.units, layer.activation.__name__) for layer in model.layers if layer.get_weights()
+    ]
 
 
 def test_encoder_and_decoder_are_those_of_the_task(lab):
-    def described(model):
-        dense = [layer for layer in model.layers if layer.weights]
-        return [(layer.units, layer.activation.__name__) for layer in dense]
-
-    assert described(lab.encoder(3)) == [(200, "relu"), (200, "relu"), (3, "tanh")]
-    assert described(lab.decoder(3)) == [(200, "relu"), (200, "relu"), (784, "relu")]
-    assert lab.encoder(3).output_shape == (None, 3)
-    assert lab.decoder(3).output_shape == (None, 28, 28, 1)
+    assert layers_of(lab.encoder(3)) == [(200, "relu"), (200, "relu"), (3, "tanh")]
+    assert layers_of(lab.decoder(3)) == [(200, "relu"), (200, "relu"), (784, "relu")]
+    assert lab.encoder(3).input_shape == lab.decoder(3).output_shape == (None, 28, 28, 1)
+    assert lab.ae_model.layers == [lab.enc, lab.dec] and lab.n == 2
 
 
-def test_the_trained_model_is_the_chain_whose_summary_is_shown(lab):
-    assert lab.ae_model.layers == [lab.enc, lab.dec]
-    numbers = re.findall(r"│ +([\d,]+) │", lab.printed["build"])
-    counts = [layer.count_params() for model in (lab.enc, lab.dec) for layer in model.layers]
-    by_layer = [int(number.replace(",", "")) for number in numbers]
-    assert [count for count in by_layer if count in counts] == counts
-    assert f"{lab.ae_model.count_params():,}" in lab.printed["build"]
+def test_the_decoder_starts_as_the_text_says(lab):
+    """Bends spread over the square, pixels above zero."""
+    hidden, _, pixels, _ = lab.decoder(2).layers
+    kernel, bias = hidden.get_weights()
+    assert np.std(kernel) == pytest.approx(1, abs=0.15)  # he_normal for two inputs
+    assert bias.min() < -0.8 and bias.max() > 0.8
+    np.testing.assert_allclose(pixels.get_weights()[1], 0.1, atol=1e-6)
 
 
-def test_a_code_of_other_than_two_numbers_is_refused_before_the_training(notebook, lab):
-    (cell,) = [cell for cell in notebook.cells if cell.id == "build"]
-    with pytest.raises(AssertionError, match="CODE_SIZE musi wynosić 2.*3"):
-        exec(cell.source, lab.variables | {"CODE_SIZE": 3})
+def test_the_classifier_answers_with_the_most_probable_digit(lab):
+    assert layers_of(lab.digit_classifier(5)) == [(128, "relu"), (128, "relu"), (10, "softmax")]
+    probabilities = lab.classifier.predict(lab.codes_test)
+    np.testing.assert_array_equal(lab.predicted, probabilities.argmax(axis=1))
+    np.testing.assert_array_equal(lab.classify(lab.classifier, lab.codes_test), lab.predicted)
 
 
-def test_models_start_as_the_text_says(lab):
-    images = lab.x_train[:1000]
-    (enc, dec, _), (enc_again, *_) = (lab.autoencoder(2, images) for _ in range(2))
-    bias = dec.get_layer("pixels").bias.numpy()
-    np.testing.assert_allclose(bias.reshape(28, 28, 1), images.mean(axis=0), atol=1e-6)
-    kernel, bias = dec.get_layer("hidden_1").get_weights()
-    assert -1 <= bias.min() < -0.9 and 0.9 < bias.max() <= 1
-    assert kernel.std() == pytest.approx(1, abs=0.1), "he_normal: the root of 2 / 2 inputs"
-    for weights, again in zip(enc.get_weights(), enc_again.get_weights()):
-        np.testing.assert_array_equal(weights, again, "two runs would differ")
+def test_each_training_gets_its_images_its_targets_its_epochs_and_its_loss(lab):
+    def repeated(count):
+        return np.tile(lab.x_train[:count], (10_000 // count, 1, 1, 1))
 
-
-def test_the_learning_rate_rises_to_its_highest_value_and_falls_to_zero(lab):
-    rate = lab.learning_rate(1000)
-    rates = [float(rate(step)) for step in (0, 10, 20, 510, 1000)]
-    highest = lab.LEARNING_RATE
-    np.testing.assert_allclose(rates, [0, highest / 2, highest, highest / 2, 0], atol=1e-6)
-
-
-@pytest.mark.parametrize("cell_id", ["training", "linear", "unseen", "dimensions", "bce"])
-def test_an_autoencoder_has_its_input_as_target(lab, cell_id):
-    assert lab.fits[cell_id]
-    for call in lab.fits[cell_id]:
-        assert call["x"] is call["y"], "the target is not the input"
-        x_valid, target = call["validation_data"]
-        assert x_valid is target is lab.x_valid
-        assert call["batch_size"] == lab.BATCH_SIZE
-        assert type(call["model"].optimizer).__name__ == "Adam"
-
-
-def test_each_model_learns_from_the_images_in_the_epochs_and_with_the_loss_of_the_text(lab):
-    """By cell: what is fitted, the epochs, the loss."""
-    crossentropy = "sparse_categorical_crossentropy"
-    expected = {
-        "training": [(lab.x_train, lab.EPOCHS, lab.LOSS)],
-        "linear": [(lab.x_part, 60, "mse")],
-        "unseen": [(lab.x_train[lab.y_train < 5], 10, lab.LOSS)],
-        "classify": [(lab.codes_train, 20, crossentropy)],
-        "baselines": [
-            (lab.pca_codes_train, 20, crossentropy),
-            (lab.x_part.reshape(-1, 784), 20, crossentropy),
-        ],
-        "dimensions": [(lab.x_part, 6, lab.LOSS)] * 5,
-        "bce": [(lab.x_part, 6, "binary_crossentropy")],
-    }
-    assert {cell_id for cell_id, calls in lab.fits.items() if calls} == expected.keys()
-    for cell_id, rows in expected.items():
-        for call, (x, epochs, loss) in zip(lab.fits[cell_id], rows, strict=True):
-            assert equal(call["x"], x), f"{cell_id}: other images"
-            assert (call["epochs"], call["loss"]) == (epochs, loss), cell_id
-    assert equal(lab.x_part, lab.x_train[:20_000])
-    for calls, labels in [("classify", lab.y_train), ("baselines", lab.y_train)]:
-        assert equal(lab.fits[calls][0]["y"], labels), f"{calls}: other labels"
-    assert equal(lab.fits["baselines"][1]["y"], lab.y_part)
-
-
-def test_the_networks_beside_the_lab_are_built_as_the_text_says(lab):
-    (linear,) = [call["model"] for call in lab.fits["linear"]]
-    dense = [layer for layer in linear.layers if layer.weights]
-    assert [(layer.units, layer.activation.__name__) for layer in dense] == [
-        (lab.CODE_SIZE, "linear"),
-        (784, "linear"),
+    low, part = lab.x_train[lab.y_train < 5], lab.x_train[:20_000]
+    flat = lab.x_train.reshape(-1, 784)
+    codes, by_pca = lab.enc.predict(lab.x_train), lab.pca.transform(flat)
+    labelled = lab.enc_labelled.predict(lab.x_train)
+    by_digit = "sparse_categorical_crossentropy"
+    expected = [
+        (lab.x_train, lab.x_train, lab.EPOCHS, "mse"),
+        (repeated(100), repeated(100), 25, "mse"),
+        (repeated(1_000), repeated(1_000), 25, "mse"),
+        (low, low, 10, "mse"),
+        (codes, lab.y_train, 20, by_digit),
+        (lab.x_train, lab.y_train, 5, by_digit),
+        (labelled, lab.x_train, 5, "mse"),
+        (by_pca, lab.y_train, 20, by_digit),
+        (flat, lab.y_train, 10, by_digit),
+        *[(part, part, 6, "mse")] * 4,
     ]
-    sizes = [call["model"].layers[0].output_shape[1] for call in lab.fits["dimensions"]]
-    assert sizes == list(lab.results["autoenkoder"]) == list(lab.results["PCA"])
-    assert sizes == [2, 4, 8, 16, 32]
-    (with_sigmoid,) = [call["model"] for call in lab.fits["bce"]]
-    assert with_sigmoid.layers[1].get_layer("pixels").activation.__name__ == "sigmoid"
-    for cell_id in ("classify", "baselines"):
-        for call in lab.fits[cell_id]:
-            *hidden, last = call["model"].layers
-            assert [layer.units for layer in hidden] == [128, 128]
-            assert (last.units, last.activation.__name__) == (10, "softmax")
+    for (x, y, options), (x_expected, y_expected, epochs, loss) in zip(
+        lab.trainings, expected, strict=True
+    ):
+        np.testing.assert_allclose(x, x_expected, atol=1e-3)
+        np.testing.assert_allclose(y, y_expected, atol=1e-3)
+        assert (options["epochs"], options["loss"]) == (epochs, loss)
+    assert len(lab.x_train) > 20_000, "a part of the images would be all of them"
+    for images in lab.trainings[0][2]["validation_data"]:
+        assert images is lab.x_valid
 
 
-def test_codes_and_reconstructions_are_those_of_the_images_in_their_names(lab):
-    def close(found, expected):
-        np.testing.assert_allclose(found, expected, atol=1e-4)
-
-    for part in ("train", "valid", "test"):
-        images = getattr(lab, f"x_{part}")[:500]
-        close(getattr(lab, f"codes_{part}")[:500], lab.enc.predict(images))
-        pca_codes = lab.pca.transform(images.reshape(-1, 784))
-        np.testing.assert_allclose(getattr(lab, f"pca_codes_{part}")[:500], pca_codes, atol=1e-2)
-    close(lab.reconstructions[:500], lab.ae_model.predict(lab.x_test[:500]))
-    assert len(lab.codes_after) == lab.EPOCHS + 1
-    close(lab.codes_after[-1], lab.codes_valid)
-    assert not np.allclose(lab.codes_after[0], lab.codes_after[1], atol=1e-2)
+def test_codes_and_reconstructions_are_those_of_the_trained_networks(lab):
+    for name in ("train", "test"):
+        images = getattr(lab, f"x_{name}")
+        np.testing.assert_allclose(
+            getattr(lab, f"codes_{name}"), lab.enc.predict(images), atol=1e-4
+        )
+    np.testing.assert_allclose(lab.reconstructions, lab.ae_model.predict(lab.x_test), atol=1e-4)
+    np.testing.assert_allclose(lab.codes_labelled, lab.enc_labelled.predict(lab.x_test), atol=1e-4)
 
 
-def test_predict_answers_with_the_most_probable_digit(lab):
-    probabilities = lab.classifier.predict(lab.codes_test[:500])
-    assert equal(lab.classify(lab.classifier, lab.codes_test[:500]), probabilities.argmax(axis=1))
-    assert equal(lab.predicted, lab.classify(lab.classifier, lab.codes_test))
+@pytest.mark.parametrize("batch_size, peak", [(250, 0.003), (60, 0.02)])
+def test_train_obeys_its_parameters(lab, notebook, tmp_path, batch_size, peak):
+    space = lab.space | {"BATCH_SIZE": batch_size, "LEARNING_RATE": peak}
+    (cell,) = [cell for cell in notebook.cells if cell.id == "train"]
+    run_cell(cell, space, tmp_path)
+    model = MagicMock()
+    space["train"](model, np.zeros(600), np.zeros(600), epochs=20, loss="mse", verbose=0)
+    optimizer = model.compile.call_args.kwargs["optimizer"]
+    assert isinstance(optimizer, lab.keras.optimizers.Adam)
+    assert model.fit.call_args.kwargs == {"batch_size": batch_size, "epochs": 20, "verbose": 0}
+    steps = 20 * math.ceil(600 / batch_size)
+    rates = [float(optimizer._learning_rate(step)) for step in range(steps + 1)]
+    assert rates[0] == 0 and rates[-1] == pytest.approx(0, abs=1e-9)
+    assert max(rates) == rates[steps // 10] == pytest.approx(peak)
+
+
+def test_the_seed_and_nothing_else_decides_where_a_network_starts(lab, notebook, tmp_path):
+    """Each cell that trains gets the same weights again, whatever ran before; others by SEED."""
+    cells = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        and ("\ntrain(" in cell.source or "    train(" in cell.source or cell.id == "build")
+        and cell.id != "training"
+    ]
+    assert len(cells) == 8
+
+    def start(cell, seed):
+        weights = []
+
+        def train(model, x, y, **options):
+            weights.extend(model.get_weights())
+
+        space = lab.space | {"SEED": seed, "train": train}
+        run_cell(cell, space, tmp_path)
+        return weights or space["ae_model"].get_weights()
+
+    for cell in cells:
+        first, again, other = start(cell, 1), start(cell, 1), start(cell, 2)
+        assert all(map(np.array_equal, first, again)), cell.id
+        assert not any(np.array_equal(one, two) for one, two in zip(first, other) if np.ptp(one))
+    expected = np.random.default_rng(lab.SEED).uniform(-1, 1, size=(100, 2))
+    np.testing.assert_array_equal(lab.random_codes, expected)
+
+
+def test_another_n_is_refused_before_the_training(lab, notebook, tmp_path):
+    (cell,) = [cell.copy() for cell in notebook.cells if cell.id == "build"]
+    cell["source"] = cell.source.replace("n = 2\n", "n = 3\n")
+    with pytest.raises(AssertionError, match="n musi wynosić 2, bo .*; dłuższe kody porównuje"):
+        run_cell(cell, dict(lab.space), tmp_path)
+
+
+def all_but_pictures_of(lab, changed, missing=()):
+    """Require every figure and every printed text of the lab, but those that may be missing."""
+    assert lab.figures.keys() == changed.figures.keys()
+    assert lab.printed.keys() - changed.printed.keys() == set(missing)
+
+
+@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
+def test_no_epoch_at_all_comes_to_the_end(notebook, lab, tmp_path, capfd):
+    class OneBatch(lab.keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = True
+
+    changed = run_cells(
+        notebook, tmp_path, 6_500, [OneBatch()], EPOCHS=0, BATCH_SIZE=60_000, LEARNING_RATE=1.0
+    )
+    all_but_pictures_of(lab, changed)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
+def test_below_a_stopped_training_every_cell_works(notebook, lab, tmp_path, capfd):
+    class Stop(lab.keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    changed = run_cells(notebook, tmp_path, 6_500, [Stop()])
+    trained = ["training", "few", "unseen", "classifier-training", "labelled", "labelled-decoder"]
+    all_but_pictures_of(lab, changed, [*trained, "baselines", "dimensions"])
+    assert capfd.readouterr().err == ""
+    (ax,) = changed.figures["Strata treningowa i walidacyjna w kolejnych epokach"].axes
+    assert [len(line.get_xdata()) for line in ax.lines] == [1, 1]

@@ -1,4 +1,4 @@
-"""How `jupyter nbconvert --config tests/page/config.py` writes the notebook as a page."""
+"""How `jupyter nbconvert --config tests/export/config.py` writes the notebook as a page."""
 
 from pathlib import Path
 
@@ -7,4 +7,4 @@ c.NbConvertApp.export_format = "html"
 c.HTMLExporter.embed_images = True
 c.HTMLExporter.language_code = "pl"
 c.TemplateExporter.extra_template_basedirs = [str(Path(__file__).resolve().parent.parent)]
-c.TemplateExporter.template_name = "page"
+c.TemplateExporter.template_name = "export"
