@@ -12,6 +12,7 @@ from pathlib import Path
 
 import nbformat
 from conftest import NOTEBOOK, ROOT
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 
 def execute():
@@ -20,7 +21,8 @@ def execute():
         command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute", NOTEBOOK]
         options = ["--ExecutePreprocessor.record_timing=False", "--output-dir", folder]
         subprocess.run([*command, *options], check=True)
-        return nbformat.read(Path(folder) / NOTEBOOK.name, as_version=4)
+        notebook = nbformat.read(Path(folder) / NOTEBOOK.name, as_version=4)
+    return CoalesceStreamsPreprocessor().preprocess(notebook, {})[0]  # one line of progress
 
 
 def main():
