@@ -14,6 +14,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "lab7_autoencoder.ipynb"
+TEST_PART = {"images_test": 3_000, "y_test": 3_000}
 
 
 def run_cell(cell, space, folder):
@@ -53,7 +54,8 @@ def run_cells(notebook, folder, images=30_000, callbacks=(), **parameters):
         if cell.id == "parameters":
             space.update(parameters)
         if cell.id == "load":
-            space["images"], space["labels"] = space["images"][:images], space["labels"][:images]
+            for name, count in [("images", images), ("labels", images), *TEST_PART.items()]:
+                space[name] = space[name][:count]
         for cell_id, name, recorder in [("helpers", "show", show), ("train", "train", train)]:
             if cell.id == cell_id:
                 space[f"notebook_{name}"], space[name] = space[name], recorder

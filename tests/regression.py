@@ -6,6 +6,7 @@ by a sign (sanitize.cfg); here the numbers, the figures and the rest are compare
 """
 
 import base64
+import copy
 import io
 import re
 
@@ -51,7 +52,7 @@ def pytest_runtest_call(item):
     if not isinstance(item, IPyNbCell):
         return (yield)
     item.output_timeout = 120  # seconds
-    stored = item.cell.outputs
+    stored = copy.deepcopy(item.cell.outputs)  # nbval joins streams in place
     assert item.cell.execution_count, f"{item.cell.id} has no stored outputs: refresh the notebook"
     result = yield
     fresh = item.test_outputs

@@ -14,7 +14,7 @@ def mse(images, targets):
 
 def share(model, inputs, lab):
     """Return the percentage of test images whose digit a classifier finds."""
-    return 100 * np.mean(model.predict(inputs).argmax(axis=1) == lab.y_test)
+    return 100 * np.mean(model.predict_on_batch(inputs).argmax(axis=1) == lab.y_test)
 
 
 def numbers(text):
@@ -32,21 +32,21 @@ def expected(lab):
     flat_train = lab.x_train.reshape(-1, 784)
     pca = PCA(2).fit(flat_train)
     pca_codes = pca.transform(flat_test)
-    codes, decoded = lab.enc.predict(x_test), lab.ae_model.predict(x_test)
+    codes, decoded = lab.enc.predict_on_batch(x_test), lab.ae_model.predict_on_batch(x_test)
     low, high = x_test[lab.y_test < 5], x_test[lab.y_test >= 5]
     mean_of_low = lab.x_train[lab.y_train < 5].mean(axis=0)
-    codes_labelled = lab.enc_labelled.predict(x_test)
-    neighbours = KNeighborsClassifier(25).fit(lab.enc.predict(lab.x_train), lab.y_train)
+    codes_labelled = lab.enc_labelled.predict_on_batch(x_test)
+    neighbours = KNeighborsClassifier(25).fit(lab.enc.predict_on_batch(lab.x_train), lab.y_train)
     errors = {
         "mean": mse(lab.x_train.mean(axis=0), x_test),
         "PCA": mse(pca.inverse_transform(pca_codes), flat_test),
         "ours": mse(decoded, x_test),
-        "labelled": mse(lab.dec_labelled.predict(codes_labelled), x_test),
+        "labelled": mse(lab.dec_labelled.predict_on_batch(codes_labelled), x_test),
         "mean and decoded": mse(lab.local_means, decoded),
         "mean and original": mse(lab.local_means, x_test),
-        "low": mse(lab.ae_low.predict(low), low),
-        "high": mse(lab.ae_low.predict(high), high),
-        "high by ours": mse(lab.ae_model.predict(high), high),
+        "low": mse(lab.ae_low.predict_on_batch(low), low),
+        "high": mse(lab.ae_low.predict_on_batch(high), high),
+        "high by ours": mse(lab.ae_model.predict_on_batch(high), high),
         "high by the mean": mse(mean_of_low, high),
     }
     few = [(100, lab.networks[100]), (1_000, lab.networks[1_000]), (len(lab.x_train), lab.ae_model)]
@@ -60,7 +60,9 @@ def expected(lab):
             errors["mean and original"],
         ],
         "few-errors": [
-            mse(model.predict(x), x) for count, model in few for x in (lab.x_train[:count], x_test)
+            mse(model.predict_on_batch(x), x)
+            for count, model in few
+            for x in (lab.x_train[:count], x_test)
         ],
         "unseen-errors": [
             errors[name] for name in ("low", "high", "high by ours", "high by the mean")

@@ -34,7 +34,7 @@ def first_of_each(images, labels):
 def nearest_means(lab, images):
     """Return for each image the mean of the 100 training images with the nearest codes."""
     distances = np.linalg.norm(
-        lab.enc.predict(lab.x_train) - lab.enc.predict(images)[:, None], axis=2
+        lab.enc.predict_on_batch(lab.x_train) - lab.enc.predict_on_batch(images)[:, None], axis=2
     )
     return lab.x_train[distances.argsort(axis=1)[:, :100]].mean(axis=1)
 
@@ -53,12 +53,20 @@ def pca(lab):
 def grids(lab, pca):
     """By a figure's description: its rows of images, its captions and its row titles."""
     ten, known = first_of_each(lab.x_test, lab.y_test), first_of_each(lab.x_train, lab.y_train)
-    ours = lab.ae_model.predict(ten)
+    ours = lab.ae_model.predict_on_batch(ten)
     by_pca = pca.inverse_transform(pca.transform(ten.reshape(10, 784))).reshape(ten.shape)
-    codes = lab.enc.predict(ten)
+    codes = lab.enc.predict_on_batch(ten)
     examples = [[np.flatnonzero(lab.y_train == digit)[i] for digit in range(10)] for i in range(3)]
-    few = [known, lab.networks[100].predict(known), ten, lab.networks[100].predict(ten)]
-    ways = [lab.dec.predict(line_between(codes[2], codes[7])), line_between(ten[2], ten[7])]
+    few = [
+        known,
+        lab.networks[100].predict_on_batch(known),
+        ten,
+        lab.networks[100].predict_on_batch(ten),
+    ]
+    ways = [
+        lab.dec.predict_on_batch(line_between(codes[2], codes[7])),
+        line_between(ten[2], ten[7]),
+    ]
     rows_and_titles = [
         (lab.x_train[examples], DIGITS, []),
         ([ten, ours, by_pca], DIGITS, ["oryginał", "autoenkoder", "PCA"]),
@@ -69,11 +77,11 @@ def grids(lab, pca):
         ),
         (few, DIGITS, ["znane", "odtworzone", "nowe", "odtworzone"]),
         (
-            [ten, lab.ae_low.predict(ten), ours],
+            [ten, lab.ae_low.predict_on_batch(ten), ours],
             DIGITS,
             ["oryginał", "uczona\nna 0–4", "uczona na\nwszystkich"],
         ),
-        (lab.dec.predict(lab.random_codes).reshape(10, 10, 28, 28, 1), [], []),
+        (lab.dec.predict_on_batch(lab.random_codes).reshape(10, 10, 28, 28, 1), [], []),
         (ways, [], ["przez kody", "przez piksele"]),
     ]
     return dict(zip(GRIDS, rows_and_titles, strict=True))
@@ -124,14 +132,14 @@ def assert_legend_of_digits(figure, lab):
 
 
 def test_planes_show_every_test_image_in_its_digits_colour(lab, pca):
-    codes, ours = lab.enc.predict(lab.x_test), ("$z_1$", "$z_2$")
+    codes, ours = lab.enc.predict_on_batch(lab.x_test), ("$z_1$", "$z_2$")
     left, right = lab.figures[PLANES].axes
     assert_plane(left, codes, lab.y_test, lab, "Autoenkoder", ours)
     by_pca = pca.transform(lab.x_test.reshape(-1, 784))
     assert_plane(right, by_pca, lab.y_test, lab, "PCA", ("składowa 1", "składowa 2"))
     left, right = lab.figures[LABELLED].axes
     assert_plane(left, codes, lab.y_test, lab, "Enkoder uczony bez etykiet", ours)
-    labelled = lab.enc_labelled.predict(lab.x_test)
+    labelled = lab.enc_labelled.predict_on_batch(lab.x_test)
     assert_plane(right, labelled, lab.y_test, lab, "Enkoder uczony z etykietami", ours)
     for description in (PLANES, LABELLED):
         assert_legend_of_digits(lab.figures[description], lab)
@@ -165,7 +173,7 @@ def test_errors_by_size_of_the_code(lab):
     fits = [PCA(size).fit(part) for size in (2, 4, 8, 16)]
     by_pca = [np.mean((pca.inverse_transform(pca.transform(valid)) - valid) ** 2) for pca in fits]
     ours = list(lab.size_errors["autoenkoder, 6 epok"].values())
-    star = np.mean((lab.ae_model.predict(lab.x_valid) - lab.x_valid) ** 2)
+    star = np.mean((lab.ae_model.predict_on_batch(lab.x_valid) - lab.x_valid) ** 2)
     curves = {
         "autoenkoder, 6 epok": (range(4), ours),
         "PCA": (range(4), by_pca),
@@ -175,14 +183,16 @@ def test_errors_by_size_of_the_code(lab):
         line.set_xdata(ax.convert_xunits(line.get_xdata()))
     assert_curves(ax, curves, ("rozmiar kodu n", "MSE (walidacja)"))
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "4", "8", "16"]
-    last = lab.image_mse(lab.ae_size.predict(lab.x_valid), lab.x_valid).mean()
+    last = lab.image_mse(lab.ae_size.predict_on_batch(lab.x_valid), lab.x_valid).mean()
     assert ours[-1] == pytest.approx(last, rel=1e-3)
 
 
 def test_confusion_matrix(lab):
     (ax,) = lab.figures[MATRIX].axes
     counts = np.zeros((10, 10))
-    np.add.at(counts, (lab.y_test, lab.classifier.predict(lab.codes_test).argmax(axis=1)), 1)
+    np.add.at(
+        counts, (lab.y_test, lab.classifier.predict_on_batch(lab.codes_test).argmax(axis=1)), 1
+    )
     shares = counts / counts.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(ax.images[0].get_array(), shares, atol=1e-6)
     texts = np.reshape([text.get_text() * text.get_visible() for text in ax.texts], (10, 10))
@@ -200,7 +210,7 @@ def test_a_place_has_the_colour_of_the_classifiers_answer(lab, description):
     assert 0.1 < answers.get_alpha() < 0.5, "it hides what lies under it, or nobody sees it"
     rows, columns = np.random.default_rng(0).integers(0, 300, (2, 300))
     codes = np.stack([(columns + 0.5) / 150 - 1, 1 - (rows + 0.5) / 150], axis=1)
-    expected = lab.classifier.predict(codes).argmax(axis=1)
+    expected = lab.classifier.predict_on_batch(codes).argmax(axis=1)
     np.testing.assert_array_equal(answers.get_array()[rows, columns], expected)
     assert ax.get_xlim()[0] <= -1 and ax.get_xlim()[1] >= 1 and ax.get_ylim()[0] < ax.get_ylim()[1]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$z_1$", "$z_2$")
@@ -229,7 +239,9 @@ def test_the_atlas_is_what_the_decoder_draws_at_each_place(lab):
     tiles = mosaic.get_array().reshape(20, 28, 20, 28).swapaxes(1, 2)
     for row, column in [(0, 0), (19, 0), (4, 15)]:
         code = np.array([[-0.95 + 0.1 * column, 0.95 - 0.1 * row]])
-        np.testing.assert_allclose(tiles[row, column], lab.dec.predict(code).squeeze(), atol=0.01)
+        np.testing.assert_allclose(
+            tiles[row, column], lab.dec.predict_on_batch(code).squeeze(), atol=0.01
+        )
     assert ax.get_title() == "Atlas: zdekodowany kwadrat i odpowiedzi klasyfikatora"
 
 

@@ -21,7 +21,7 @@ plt.close(figure)"""
 CELLS = {
     "load": "print('Dane: MNIST')",
     "errors": "print('MSE: 0,0345, 0,0557, 84,1%')",
-    "progress": "print('\\rEpoka 1', end='')\nprint('\\rEpoka 2', end='')",
+    "progress": "print('\\rEpoka 1: 0,5555', end='')\nprint('\\rEpoka 2: 0,0666', end='')",
     "picture": PICTURE,
 }
 
