@@ -150,7 +150,7 @@ def assert_curves(ax, curves, labels):
     for line, (name, (places, heights)) in zip(ax.lines, curves.items(), strict=True):
         assert line.get_label() == name
         np.testing.assert_allclose(line.get_xdata(), places)
-        np.testing.assert_allclose(line.get_ydata(), heights, rtol=1e-3)
+        np.testing.assert_allclose(line.get_ydata(), heights, rtol=1e-5)
         (low, high) = ax.get_ylim()
         assert low <= min(heights) and max(heights) <= high, "a curve is cut off"
     shown = ax.get_legend()

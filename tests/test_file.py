@@ -132,9 +132,11 @@ NUMBERS = {
     "unseen-intro": "0, 4",
     "unseen-text": "0, 4",
     "latent-text": "4, 9",
+    "atlas-text": "4",
     "random-intro": "len(random_codes), 1, 1",
     "random-text": "*[3] * 8, 1",
     "classifier-intro": "1",
+    "confusion-intro": "0.5",
     "scoreboard-intro": "knn.n_neighbors, knn.n_neighbors",
     "scoreboard-text": "round(stored['scoreboard'][7])",
     "conclusions": "*stored['errors'][::-1], *stored['classify'], stored['scoreboard'][7]",
@@ -249,5 +251,7 @@ def test_the_exported_page_keeps_what_readers_need(notebook, tmp_path):
     titles = [cell.source.split("\n")[0] for cell in code_cells(notebook) if cell.id in FOLDED]
     for title in titles:
         assert f"<details><summary>{title.removeprefix('# @title ')}</summary>" in page
+    folded = re.findall(r"<summary>Odpowiedź</summary>\s*<div class=\"highlight\">", page)
+    assert len(folded) == len(answers(notebook)), "an answer stands open on the page"
     style = (ROOT / "tests" / "export" / "style.css").read_text(encoding="utf-8")
     assert style in page and "@media print" in style and "max-width: 760px" in style

@@ -36,8 +36,10 @@ def executed():
 
 
 def changed(notebook, changes):
-    """Return a copy with changed sources, and the outputs that were stored before."""
+    """Return a copy with changed sources beside the old outputs, without the other cells."""
     copy = nbformat.from_dict(notebook)
+    ids = {"load"} | {cell_id for cell_id, _, _ in changes}
+    copy.cells = [cell for cell in copy.cells if cell.id in ids or not changes]
     for cell_id, old, new in changes:
         (cell,) = [cell for cell in copy.cells if cell.id == cell_id]
         assert old in cell.source

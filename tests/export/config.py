@@ -4,7 +4,6 @@ from pathlib import Path
 
 c = get_config()  # noqa: F821, nbconvert defines it
 c.NbConvertApp.export_format = "html"
-c.HTMLExporter.embed_images = True
 c.HTMLExporter.language_code = "pl"
 c.TemplateExporter.extra_template_basedirs = [str(Path(__file__).resolve().parent.parent)]
 c.TemplateExporter.template_name = "export"
