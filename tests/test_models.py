@@ -135,8 +135,8 @@ def test_another_n_is_refused_before_the_training(lab, notebook, tmp_path):
         run_cell(cell, dict(lab.space), tmp_path)
 
 
-def all_but_pictures_of(lab, changed, missing=()):
-    """Require every figure and every printed text of the lab, but those that may be missing."""
+def assert_whole(lab, changed, missing=()):
+    """Require every figure of the lab, and every cell at its end but those that may be missing."""
     assert lab.figures.keys() == changed.figures.keys()
     assert lab.printed.keys() - changed.printed.keys() == set(missing)
 
@@ -150,7 +150,7 @@ def test_no_epoch_at_all_comes_to_the_end(notebook, lab, tmp_path, capfd):
     changed = run_cells(
         notebook, tmp_path, 6_500, [OneBatch()], EPOCHS=0, BATCH_SIZE=60_000, LEARNING_RATE=1.0
     )
-    all_but_pictures_of(lab, changed)
+    assert_whole(lab, changed)
     assert capfd.readouterr().err == ""
 
 
@@ -163,7 +163,7 @@ def test_below_a_stopped_training_every_cell_works(notebook, lab, tmp_path, capf
 
     changed = run_cells(notebook, tmp_path, 6_500, [Stop()])
     trained = ["training", "few", "unseen", "classifier-training", "labelled", "labelled-decoder"]
-    all_but_pictures_of(lab, changed, [*trained, "baselines", "dimensions"])
+    assert_whole(lab, changed, [*trained, "baselines", "dimensions"])
     assert capfd.readouterr().err == ""
     (ax,) = changed.figures["Strata treningowa i walidacyjna w kolejnych epokach"].axes
     assert [len(line.get_xdata()) for line in ax.lines] == [1, 1]
