@@ -14,7 +14,10 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = ROOT / "lab7_autoencoder.ipynb"
-TEST_PART = {"images_test": 3_000, "y_test": 3_000}
+
+
+class Interrupted(Exception):
+    """A reader's interrupt: a KeyboardInterrupt would swallow a developer's own."""
 
 
 def run_cell(cell, space, folder):
@@ -25,43 +28,56 @@ def run_cell(cell, space, folder):
     return output.getvalue()
 
 
-def run_cells(notebook, folder, images=30_000, callbacks=(), **parameters):
-    """Execute the notebook on a part of the images; return its variables and what it did.
+def run_cells(notebook, folder, images, epochs, changes=None, **parameters):
+    """Execute the notebook on its first images, no training longer than epochs.
 
-    printed: by cell, its text; figures: by description; trainings: x, y and options of each call
-    of train. callbacks join each training; where one interrupts it, as a reader can, the rest of
-    its cell is left out and the cells below it are executed.
+    changes: by cell, a function of the notebook's variables to call after it. Where a cell is
+    interrupted, the rest of it is left out and the cells below it are executed. Returns
+    space: the notebook's variables; printed: by cell, its text; figures: by description;
+    trainings: model, x, y and options of each call of train, as the notebook has it.
     """
     matplotlib.use("Agg")
-    if "MNIST_NPZ" in os.environ:
+    if os.environ.get("MNIST_NPZ"):
         os.environ["MNIST_NPZ"] = os.path.abspath(os.environ["MNIST_NPZ"])
-    space, printed, figures, trainings = {"get_ipython": MagicMock()}, {}, {}, []
+    run = SimpleNamespace(space={"get_ipython": MagicMock()}, printed={}, figures={}, trainings=[])
+    space = run.space
 
-    def show(figure, description):
-        figures[description] = figure
-        space["notebook_show"](figure, description)
+    def load(space):
+        for name, count in [("images", images), ("labels", images)]:
+            space[name] = space[name][:count]
+        for name in ("images_test", "y_test"):
+            space[name] = space[name][:3_000]
 
-    def train(model, x, y, **options):
-        trainings.append((x, y, options))
-        joined = [*options.get("callbacks", []), *callbacks]
-        space["notebook_train"](model, x, y, **{**options, "callbacks": joined})
+    def show(space):
+        notebook_show = space["show"]
 
+        def recorder(figure, description):
+            run.figures[description] = figure
+            notebook_show(figure, description)
+
+        space["show"] = recorder
+
+    def train(space):
+        notebook_train = space["train"]
+
+        def recorder(model, x, y, **options):
+            run.trainings.append((model, x, y, options))
+            notebook_train(model, x, y, **options | {"epochs": min(epochs, options["epochs"])})
+
+        space["train"] = recorder
+
+    after = {"load": [load], "helpers": [show], "train": [train]}
+    after["parameters"] = [lambda space: space.update(parameters)]
+    for cell_id, change in (changes or {}).items():
+        after.setdefault(cell_id, []).append(change)
     for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
-        with contextlib.suppress(KeyboardInterrupt):
-            printed[cell.id] = run_cell(cell, space, folder)
-        if cell.id == "parameters":
-            space.update(parameters)
-        if cell.id == "load":
-            for name, count in [("images", images), ("labels", images), *TEST_PART.items()]:
-                space[name] = space[name][:count]
-        for cell_id, name, recorder in [("helpers", "show", show), ("train", "train", train)]:
-            if cell.id == cell_id:
-                space[f"notebook_{name}"], space[name] = space[name], recorder
-    return SimpleNamespace(
-        **space, space=space, printed=printed, figures=figures, trainings=trainings
-    )
+        if cell.cell_type == "code":
+            with contextlib.suppress(Interrupted):
+                run.printed[cell.id] = run_cell(cell, space, folder)
+            for change in after.pop(cell.id, []):
+                change(space)
+    assert not after, f"the notebook lacks the cells {list(after)}"
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +86,18 @@ def notebook():
 
 
 @pytest.fixture(scope="session")
-def lab(notebook, tmp_path_factory):
-    """One execution on half of the images, with few epochs."""
-    return run_cells(notebook, tmp_path_factory.mktemp("lab"), EPOCHS=12)
+def code(notebook):
+    """The notebook's code cells, by id."""
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+@pytest.fixture(scope="session")
+def run(notebook, tmp_path_factory):
+    """One execution on a part of the images, with few epochs."""
+    return run_cells(notebook, tmp_path_factory.mktemp("lab"), images=16_000, epochs=4)
+
+
+@pytest.fixture(scope="session")
+def lab(run):
+    """The variables of that execution."""
+    return SimpleNamespace(**run.space)

@@ -1,6 +1,12 @@
 """Do the data come from where the text says, and do they mean what it says?"""
 
+import errno
+import os
 import socket
+import threading
+import urllib.request
+import uuid
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -88,35 +94,117 @@ def test_without_a_file_keras_is_asked(lab, keras_data):
     assert lab.load_data() == ("training", "test", "MNIST")
 
 
-def test_a_failed_download_gives_the_stand_in_and_a_warning(lab, keras_data, monkeypatch):
-    timeouts = []
+def test_an_empty_name_of_a_file_is_none(lab, keras_data, monkeypatch):
+    keras_data(lambda: ("training", "test"))
+    monkeypatch.setenv("MNIST_NPZ", "")
+    assert lab.load_data() == ("training", "test", "MNIST")
 
-    def fail():
-        timeouts.append(socket.getdefaulttimeout())
-        raise Exception("URL fetch failure on mnist.npz: None -- no route")
 
-    shown = []
-    keras_data(fail)
-    monkeypatch.setitem(lab.space, "display", shown.append)
-    monkeypatch.setitem(lab.space, "stand_in", lambda: ["training", "test"])
-    *parts, name = lab.load_data()
-    assert parts == ["training", "test"] and "to nie jest MNIST" in name
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+# By name: what a server answers, whether it then keeps the connection, and the reason's words.
+SERVERS = {
+    "silent": (b"", True, "TimeoutError"),
+    "stalls_in_the_middle": (HEAD + b"half", True, "TimeoutError"),
+    "closes": (b"", False, "RemoteDisconnected"),
+    "closes_in_the_middle": (HEAD + b"half", False, "URL fetch failure"),
+    "talks_nonsense": (b"hello", False, "BadStatusLine"),
+    "has_no_such_file": (b"HTTP/1.1 404 Not Found\r\n\r\n", False, "404"),
+    "answers_with_a_login_page": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n<html></html>",
+        False,
+        "corrupted",
+    ),
+}
+
+
+@pytest.fixture
+def download_from(lab, keras_data, monkeypatch):
+    """A function that makes Keras download from an address of this machine, to a file of its own.
+
+    seconds: how long a socket waits instead of the notebook's time.
+    """
+    name = f"test-{uuid.uuid4()}.npz"
+    load_data, urlopen = lab.keras.datasets.mnist.load_data, urllib.request.urlopen
+    set_timeout = socket.setdefaulttimeout
+
+    def redirect(port, seconds):
+        def open_here(url, *options):
+            return urlopen(f"http://127.0.0.1:{port}/mnist.npz", *options)
+
+        monkeypatch.setattr(urllib.request, "urlopen", open_here)
+        monkeypatch.setattr(
+            socket, "setdefaulttimeout", lambda time: set_timeout(time and min(time, seconds))
+        )
+        keras_data(lambda: load_data(name))
+
+    yield redirect
+    home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+    (home / "datasets" / name).unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_whatever_way_the_download_fails_the_stand_in_is_used(
+    run, lab, download_from, monkeypatch, name
+):
+    answer, keeps_open, reason = SERVERS[name]
+    shown, done = [], threading.Event()
+
+    def serve(connection):
+        with connection:
+            connection.recv(1_000)
+            connection.sendall(answer)
+            if keeps_open:
+                done.wait(10)
+
+    monkeypatch.setitem(run.space, "display", shown.append)
+    monkeypatch.setitem(run.space, "stand_in", lambda: ["training", "test"])
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        download_from(server.getsockname()[1], seconds=0.5)
+        thread = threading.Thread(target=lambda: serve(server.accept()[0]), daemon=True)
+        thread.start()
+        *parts, data_name = lab.load_data()
+        done.set()
+        thread.join(10)
+    assert parts == ["training", "test"] and "to nie jest MNIST" in data_name
     (warning,) = shown
-    assert "to nie jest MNIST" in warning.data and "no route" in warning.data
-    assert timeouts == [5], "a silent network would be waited for without end"
-    assert socket.getdefaulttimeout() is None, "the reader's own connections would time out"
+    assert "to nie jest MNIST" in warning.data and reason in warning.data
 
 
-def test_another_failure_is_not_hidden(lab, keras_data):
+def test_where_nobody_listens_the_stand_in_is_used(run, lab, download_from, monkeypatch):
+    shown = []
+    monkeypatch.setitem(run.space, "display", shown.append)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    download_from(port, seconds=5)
+    (x_train, _), _, name = lab.load_data()
+    assert len(x_train) == 60_000 and "to nie jest MNIST" in name
+    assert "URL fetch failure" in shown[0].data
+
+
+def test_a_download_waits_five_seconds_and_leaves_the_readers_timeout(lab, keras_data):
+    waits = []
+    keras_data(lambda: waits.append(socket.getdefaulttimeout()) or ("training", "test"))
+    for readers in (None, 30.0):
+        socket.setdefaulttimeout(readers)
+        try:
+            lab.load_data()
+            assert socket.getdefaulttimeout() == readers
+        finally:
+            socket.setdefaulttimeout(None)
+    assert waits == [5, 5], "a silent network would be waited for without end"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_a_fault_of_the_machine_is_not_hidden(lab, keras_data, number):
     def fail():
-        raise OSError("disk full")
+        raise OSError(number, "a fault")
 
     keras_data(fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="a fault"):
         lab.load_data()
 
 
-def test_the_stand_in_has_mnists_form_and_its_test_digits_are_new(lab, monkeypatch):
+def test_the_stand_in_has_mnists_form_and_its_test_digits_are_new(run, lab, monkeypatch):
     (x_train, y_train), (x_test, y_test) = lab.stand_in()
     assert (x_train.shape, x_test.shape) == ((60_000, 28, 28), (10_000, 28, 28))
     assert (x_train.dtype, y_train.dtype, y_test.dtype) == ("uint8", "uint8", "uint8")
@@ -125,7 +213,7 @@ def test_the_stand_in_has_mnists_form_and_its_test_digits_are_new(lab, monkeypat
     numbers = np.arange(1_797)
     halves = np.stack([numbers // 50, numbers % 50], axis=1) * 5 + 2
     originals = np.repeat(halves * 16 / 255, 32, axis=1)
-    monkeypatch.setitem(lab.space, "load_digits", lambda return_X_y: (originals, numbers % 10))
+    monkeypatch.setitem(run.space, "load_digits", lambda return_X_y: (originals, numbers % 10))
     parts = lab.stand_in()
     used = [x[:, 8, 14].astype(int) // 5 * 50 + x[:, 19, 14] // 5 for x, _ in parts]
     assert not set(used[0]) & set(used[1]), "the stand-in tests on digits that it trained on"

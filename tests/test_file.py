@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import json
 import re
 import shlex
 import subprocess
@@ -10,196 +11,193 @@ import urllib.parse
 from importlib.metadata import packages_distributions
 from types import SimpleNamespace
 
+import nbformat
 import pytest
 from conftest import NOTEBOOK, ROOT, run_cell
+from refresh import readme_sentence, readme_table
+from regression import SEEDS, numbers, text_of, value
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TEN = json.loads(SEEDS.read_text(encoding="utf-8"))
+STORED = nbformat.read(NOTEBOOK, as_version=4)
+CODE = [cell for cell in STORED.cells if cell.cell_type == "code"]
+TEXTS = {cell.id: cell.source for cell in STORED.cells if cell.cell_type == "markdown"}
+PRINTED = {cell.id: text_of(cell.outputs) for cell in CODE}
 FOLDED = ["silence", "helpers", "load-data", "progress", "planes"]
-ANSWER = re.compile(r"<details>.*?```python\n(.*?)```.*?</details>", re.S)
+ANSWER = re.compile(r"<details>.*?</details>", re.S)
+ANSWERS = {
+    (cell_id, index): re.search(r"```python\n(.*?)```", answer, re.S)
+    for cell_id, text in TEXTS.items()
+    for index, answer in enumerate(ANSWER.findall(text))
+}
 
 
-def code_cells(notebook):
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def texts(notebook):
-    return {cell.id: cell.source for cell in notebook.cells if cell.cell_type == "markdown"}
-
-
-def printed(notebook):
-    """Return by cell the text that is stored."""
-    return {
-        cell.id: "".join(out.get("text", "") for out in cell.outputs)
-        for cell in code_cells(notebook)
-    }
-
-
-def decimals(text):
-    return re.findall(r"\d+,(?:\d{4}|\d)\b", text)
-
-
-def test_the_outputs_are_of_one_complete_run_on_mnist(notebook):
-    cells = code_cells(notebook)
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
-    outputs = [out for cell in cells for out in cell.outputs]
+def test_the_outputs_are_of_one_complete_run_on_mnist():
+    assert [cell.execution_count for cell in CODE] == list(range(1, len(CODE) + 1))
+    outputs = [out for cell in CODE for out in cell.outputs]
     assert {out.output_type for out in outputs} == {"stream", "display_data"}
     assert {out.name for out in outputs if out.output_type == "stream"} == {"stdout"}
-    text = "".join(printed(notebook).values())
+    text = "".join(PRINTED.values())
     assert not re.search(r"/(root|home|tmp|work|Users)/|[A-Z]:\\|\x1b", text)
-    assert printed(notebook)["load"] == "Dane: MNIST\n"
-    epochs = re.search(r"Epoka (\d+)/(\d+)", printed(notebook)["training"])
-    (parameters,) = [cell.source for cell in cells if cell.id == "parameters"]
-    assert epochs[1] == epochs[2] == re.search(r"EPOCHS = (\d+)", parameters)[1]
+    assert PRINTED["load"] == "Dane: MNIST\n"
+    parameters = dict(re.findall(r"^(\w+) = (\S+)", STORED.cells[parameters_at()].source, re.M))
+    assert PRINTED["training"].startswith("Epoka {0}/{0},".format(parameters["EPOCHS"]))
+    assert {c: ns for c, text in PRINTED.items() if (ns := numbers(text))} == TEN[
+        parameters["SEED"]
+    ]
 
 
-def test_cells_that_print_the_same_number_agree(notebook):
-    """The errors and accuracies of the scoreboard are those printed above it."""
-    stored = {cell_id: decimals(text) for cell_id, text in printed(notebook).items()}
-    _, pca, ours = stored["errors"]
-    (accuracy,) = stored["classify"]
-    assert stored["scoreboard"][:6:2] == [pca, ours, ours]
-    assert stored["scoreboard"][3] == accuracy
-    assert stored["local-means-errors"][1] == stored["few-errors"][-1] == ours
+def parameters_at():
+    return [cell.id for cell in STORED.cells].index("parameters")
 
 
-def test_every_figure_is_stored_once(notebook, lab):
-    outputs = [out for cell in code_cells(notebook) for out in cell.outputs if "data" in out]
-    shown = [out for out in outputs if "image/png" in out.data]
-    assert [out.metadata["image/png"]["alt"] for out in shown] == list(lab.figures)
-    assert len({out.data["image/png"] for out in shown}) == len(shown)
+def test_ten_seeds_are_stored():
+    assert list(TEN) == [str(seed) for seed in range(10)]
+    shapes = {json.dumps({cell: len(found) for cell, found in run.items()}) for run in TEN.values()}
+    assert len(shapes) == 1, "a seed lacks numbers: delete tests/seeds.json, refresh.py --seeds"
 
 
-def test_folded_cells_have_titles_and_tags_are_few(notebook):
+def test_every_figure_is_stored_once(run):
+    outputs = [out for cell in CODE for out in cell.outputs if "image/png" in out.get("data", {})]
+    assert [out.metadata["image/png"]["alt"] for out in outputs] == list(run.figures)
+    assert len({out.data["image/png"] for out in outputs}) == len(outputs)
+
+
+def test_folded_cells_have_titles_and_tags_are_few():
     """JupyterLab folds a cell by one piece of metadata, Colab by another."""
-    folded = [cell for cell in notebook.cells if cell.metadata.get("cellView") == "form"]
+    folded = [cell for cell in STORED.cells if cell.metadata.get("cellView") == "form"]
     assert [cell.id for cell in folded] == FOLDED
-    hidden = [c.id for c in notebook.cells if c.metadata.get("jupyter") == {"source_hidden": True}]
+    hidden = [c.id for c in STORED.cells if c.metadata.get("jupyter") == {"source_hidden": True}]
     assert hidden == FOLDED
     assert all(cell.source.startswith("# @title ") for cell in folded)
-    tags = {cell.id: cell.metadata.tags for cell in notebook.cells if "tags" in cell.metadata}
+    tags = {cell.id: cell.metadata.tags for cell in STORED.cells if "tags" in cell.metadata}
     assert tags == {"parameters": ["parameters"], "load": ["nbval-ignore-output"]}
-    assert not [cell.id for cell in code_cells(notebook) if "nbval" in cell.source.lower()]
+    assert not [cell.id for cell in CODE if "nbval" in cell.source.lower()]
 
 
-def test_links_lead_to_headings(notebook):
-    text = "\n".join(texts(notebook).values())
-    headings = re.findall(r"^#+ (.+)$", text, re.M)
+def test_links_lead_to_headings():
+    text = "\n".join(TEXTS.values())
+    targets = {found.replace(" ", "-") for found in re.findall(r"^#+ (.+)$", text, re.M)}
     links = re.findall(r"\]\(#([^)]+)\)", text)
-    targets = {heading.replace(" ", "-") for heading in headings}
     assert len(links) > 9 and {urllib.parse.unquote(link) for link in links} <= targets
     task = re.findall(r"\[(\d)\]\(#(\d)\.", text)
     assert task and all(number == target for number, target in task)
 
 
-def answers(notebook):
-    return [code for text in texts(notebook).values() for code in ANSWER.findall(text)]
+def test_every_exercise_has_its_answer():
+    exercises = [len(re.findall(r"^> \*\*(?:Sprawdź|Dla zab)", t, re.M)) for t in TEXTS.values()]
+    assert exercises == [text.count("<details>") for text in TEXTS.values()]
+    assert sum(exercises) == len(ANSWERS) > 5
 
 
-@pytest.mark.parametrize("index", range(6))
-def test_an_answer_runs(lab, notebook, tmp_path, index):
-    def train(model, x, y, epochs, **options):
-        lab.notebook_train(model, x[:1_000], y[:1_000], epochs=1, **options)
-
-    code = answers(notebook)[index]
-    figures = dict(lab.figures)
-    cell = SimpleNamespace(source=code, id="answer")
-    text = run_cell(cell, lab.space | {"train": train}, tmp_path)
-    assert text or lab.figures.keys() - figures.keys(), "it shows nothing"
-    lab.figures.clear()
-    lab.figures.update(figures)
+def is_plain(space, words):
+    return "plain_decoder" in words and "decoder" in words and space["white"].shape == (28, 28, 1)
 
 
-def test_every_exercise_has_its_answer(notebook):
-    text = "\n".join(texts(notebook).values())
-    exercises = re.findall(r"^> \*\*(?:Sprawdź sam|Dla zabawy)", text, re.M)
-    assert len(answers(notebook)) == len(exercises) == text.count("<details>") == 6
+def is_sigmoid(space, words):
+    last = space["model"].layers[1].layers[-2]
+    return last.activation.__name__ == "sigmoid" and "binary_crossentropy" in words
 
 
-# By cell of text: all its numbers in its order, as expressions of the notebook's variables, of
-# stored, the decimals that a cell printed, and of sizes, those of the parts of MNIST.
-NUMBERS = {
-    "title": "x_train[0].size, *range(2, 10)",
-    "data-intro": "sum(sizes), *images.shape[1:]",
-    "split-intro": "len(x_valid), 0, images.max(), images.max(), *x_train.shape[1:]",
-    "architecture-intro": "-codes_train.min().round(), codes_train.max().round(), n, hidden.units",
-    "decoder-intro": "dec.get_layer('pixels').bias_initializer.value",
-    "build-text": "784, hidden.units, 784, 1, hidden.units, hidden.count_params()",
-    "loss-text": "0, 1, 2",
-    "reconstructions-text": "8, round(stored['classify'][0])",
-    "local-means-intro": "nearest.shape[1]",
-    "few-intro": "*list(networks)[:2],",
-    "few-text": "100, 100, 100 * 784, dec.count_params(), round(sizes[0] * 784 / 1e6)",
-    "unseen-intro": "0, 4",
-    "unseen-text": "0, 4",
-    "latent-text": "4, 9",
-    "atlas-text": "4",
-    "random-intro": "len(random_codes), 1, 1",
-    "random-text": "*[3] * 8, 1",
-    "classifier-intro": "1",
-    "confusion-intro": "0.5",
-    "scoreboard-intro": "knn.n_neighbors, knn.n_neighbors",
-    "scoreboard-text": "round(stored['scoreboard'][7])",
-    "conclusions": "*stored['errors'][::-1], *stored['classify'], stored['scoreboard'][7]",
-    "dimensions-intro": "len(x_part), 4",
-    "dimensions-text": "16, 5",
+def is_linear(space, words):
+    layers = [layer for layer in space["linear"].layers if layer.get_weights()]
+    return [(x.units, x.activation.__name__) for x in layers] == [(2, "linear"), (784, "linear")]
+
+
+def is_the_way(space, words):
+    zero, one = [space["codes_test"][space["ten"][digit]] for digit in (0, 1)]
+    return len(space["way"]) == 20 and (space["way"][[0, -1]] == [zero, one]).all()
+
+
+def is_of_two_sizes(space, words):
+    return words[0::2] == ["2", "16"] and space["classifier_size"].input_shape == (None, 16)
+
+
+def is_z_1_on_the_first_slider(space, words):
+    drawn = []
+    space["show_images"] = lambda rows, *texts: drawn.append(rows[0])
+    space["show_code"](0.5, -0.5)
+    return (drawn[0] == space["dec"].predict_on_batch([[0.5, -0.5]])).all()
+
+
+# By answer: does it do what its exercise says?
+DOES = {
+    ("loss-text", 0): is_plain,
+    ("loss-text", 1): is_sigmoid,
+    ("linear-exercise", 0): is_linear,
+    ("path-text", 0): is_the_way,
+    ("dimensions-text", 0): is_of_two_sizes,
+    ("sliders", 0): is_z_1_on_the_first_slider,
 }
-WORDS = {"stu": 100, "Stu": 100, "Sto": 100, "tysiącu": 1_000}
 
 
-def numbers(text):
-    """Return the numbers in a text, but those in formulas, links, headings and code."""
-    text = re.sub(r"```.*?```|\$\$.*?\$\$", "", text, flags=re.S)
-    text = re.sub(r"\]\([^)]*\)|`[^`]*`|\$[^$]*\$|^#.*$", "", text, flags=re.M)
-    found = re.findall(rf"\b(?:{'|'.join(WORDS)})\b|\d+(?: \d{{3}})*(?:,\d+)?", text)
-    return [float(WORDS.get(word) or word.replace(" ", "").replace(",", ".")) for word in found]
+@pytest.mark.parametrize("place", DOES)
+def test_an_answer_does_what_its_exercise_says(run, tmp_path, place):
+    def train(model, x, y, epochs, **options):
+        run.space["notebook_train"](model, x[:1_000], y[:1_000], epochs=1, **options)
+
+    space = run.space | {"train": train}
+    cell = SimpleNamespace(source=ANSWERS[place][1], id="answer")
+    printed = text_of([{"text": run_cell(cell, space, tmp_path)}])
+    words = [word for word in printed.split() if not re.match(r"Epoka|\d+/", word)]
+    assert DOES[place](space, words)
 
 
-@pytest.fixture
-def stored(notebook):
-    """By cell: the decimals that are stored."""
-    return {
-        cell_id: [float(number.replace(",", ".")) for number in decimals(text)]
-        for cell_id, text in printed(notebook).items()
+def test_every_answer_with_code_is_tested():
+    assert {place for place, code in ANSWERS.items() if code} == DOES.keys()
+
+
+# By cell of text: the numbers that it takes from the stored run, in its order (cell, index).
+NUMBERS = {
+    "local-means-text": [("local-means-errors", 2), ("local-means-errors", 1)],
+    "conclusions": [
+        *(("errors", 2), ("errors", 1), ("errors", 0), ("classify", 0)),
+        *(("local-means-errors", 0), ("labelled-errors", 0)),
+    ],
+    "labelled-text": [("labelled-errors", i) for i in range(3)],
+    "few-text": [("few-errors", 1), ("errors", 0), ("few-errors", 7), ("few-errors", 8)],
+    "unseen-text": [("unseen-errors", 1), ("unseen-errors", 3)],
+}
+OTHERS = {"decoder-intro": ["0,1"], "confusion-intro": ["0,5%"]}
+
+
+def test_each_number_in_the_text_is_that_of_the_stored_run():
+    prose = {cell_id: ANSWER.sub("", text) for cell_id, text in TEXTS.items()}
+    prose = {cell_id: re.sub(r"^>.*", "", text, flags=re.M) for cell_id, text in prose.items()}
+    found = {cell_id: ns for cell_id, text in prose.items() if (ns := numbers(text))}
+    stored = {
+        cell_id: [numbers(PRINTED[cell])[index] for cell, index in places]
+        for cell_id, places in NUMBERS.items()
     }
+    stored["labelled-text"][1:] = reversed(stored["labelled-text"][1:])
+    assert found == stored | OTHERS
 
 
-def test_each_number_in_the_text_is_that_of_the_code_or_of_the_stored_run(lab, notebook, stored):
-    sizes = [int(size) for size in re.findall(r"\((\d+),", printed(notebook)["split"])]
-    names = {"stored": stored, "sizes": sizes, "hidden": lab.enc.layers[1]}
-    found = {cell_id: numbers(text) for cell_id, text in texts(notebook).items()}
-    assert {cell_id for cell_id in found if found[cell_id]} == NUMBERS.keys()
-    for cell_id, expressions in NUMBERS.items():
-        values = eval(f"[{expressions}]", lab.space | names)
-        assert found[cell_id] == pytest.approx(values), cell_id
+def test_what_the_text_and_the_readme_say_of_ten_seeds():
+    errors, shares = [
+        [value(run[cell][index]) for run in TEN.values()]
+        for cell, index in [("errors", 2), ("classify", 0)]
+    ]
+    sentence = (
+        f"MSE wynosi od {min(errors):.4f} do {max(errors):.4f}, a dokładność klasyfikatora "
+        f"od {min(shares):.1f}% do {max(shares):.1f}%".replace(".", ",")
+    )
+    assert sentence in TEXTS["scoreboard-text"]
+    assert readme_sentence(TEN) in README
 
 
-def test_what_the_text_says_of_the_stored_run(stored):
-    mean, pca, ours = stored["errors"]
-    assert ours < 0.75 * pca < 0.75 * mean
-    training, validation = stored["training"]
-    assert training < validation < 1.1 * training, "a little better than new images"
-    assert stored["few-errors"][1] > mean, "new images are drawn worse than by the mean"
-    known, unseen, _, mean_of_low = stored["unseen-errors"]
-    assert known < unseen < mean_of_low < 1.15 * unseen
-
-
-def test_the_readmes_table_and_picture_are_the_notebooks(notebook):
-    outputs = {cell.id: cell.outputs for cell in code_cells(notebook)}
-    lines = printed(notebook)["scoreboard"].splitlines()
-    table = README[README.index("| reprezentacja") :].split("\n\n")[0].splitlines()
-    rows = [[cell.strip() for cell in row.strip("| ").split("|")] for row in table]
-    assert [rows[0], *rows[2:]] == [re.split("  +", line) for line in lines]
-    (picture,) = [out.data["image/png"] for out in outputs["atlas"]]
+def test_the_readmes_table_and_picture_are_the_notebooks():
+    assert f"\n\n{readme_table(PRINTED['scoreboard'])}\n\n" in README
+    (picture,) = [
+        out.data["image/png"] for cell in CODE if cell.id == "atlas" for out in cell.outputs
+    ]
     assert base64.b64decode(picture) == (ROOT / "tests" / "atlas.png").read_bytes()
 
 
-def test_what_the_readme_says_of_ten_seeds_was_measured():
-    measured = (ROOT / "tests" / "benchmark.md").read_text(encoding="utf-8")
-    part = measured.split("## `benchmark.py --seeds 10`")[1].split("\n## ")[0]
-    (mean,) = [line.strip("| ").split(" | ") for line in part.splitlines() if "średnia" in line]
-    error = f"{float(mean[2].replace(',', '.')):.4f}".replace(".", ",")
-    sentence = f"Dziesięć ziaren (0–9) dało średnio MSE {error} i dokładność {mean[3]}"
-    assert sentence in README
+def test_the_readmes_table_has_a_column_for_each_word():
+    printed = "name    MSE (test)  share\na, b    0,1         2,0%\nc       –           3,0%\n"
+    table = "| name | MSE (test) | share |\n| --- | --- | --- |\n| a, b | 0,1 | 2,0% |\n"
+    assert readme_table(printed) == table + "| c | – | 3,0% |"
 
 
 def commands():
@@ -209,18 +207,29 @@ def commands():
 
 
 def test_the_readmes_commands_read_files_that_exist_or_were_written_before():
-    written = set(subprocess.check_output(["git", "ls-files"], cwd=ROOT, text=True).split())
+    written = {NOTEBOOK.name}
     for program, *words in commands():
         files = [word for word in words if re.fullmatch(r"[\w./-]+\.(ipynb|py|txt)", word)]
         if program.endswith("papermill"):
             written.add(files.pop())
-        assert written.issuperset(files), f"nobody wrote {files}"
+        missing = [name for name in files if name not in written and not (ROOT / name).exists()]
+        assert not missing, f"nobody wrote {missing}"
     programs = {command[0] for command in commands()}
     assert {".venv/bin/papermill", ".venv/bin/jupyter", ".venv/bin/python"} <= programs
 
 
-def test_pins_cover_the_imports_and_the_readmes_programs(notebook):
-    sources = [cell.source for cell in code_cells(notebook)] + answers(notebook)
+def test_the_documented_command_collects_every_cell_and_every_test_file():
+    assert [".venv/bin/python", "-m", "pytest"] in commands()
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q"]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.splitlines()
+    cells = [line for line in lines if line.startswith(NOTEBOOK.name)]
+    assert len(cells) == len(CODE)
+    files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py")}
+    assert {line.partition("::")[0] for line in lines if line.startswith("tests/")} == files
+
+
+def test_pins_cover_the_imports_and_the_readmes_programs():
+    sources = [cell.source for cell in CODE] + [code[1] for code in ANSWERS.values() if code]
     sources += [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     modules = {"papermill", "jupyterlab", "nbconvert", "ruff"}  # run by name
     for source in sources:
@@ -233,25 +242,30 @@ def test_pins_cover_the_imports_and_the_readmes_programs(notebook):
     own = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"tests"}
     needed = {packages[name][0].lower() for name in modules - own - sys.stdlib_module_names}
     lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pinned = {line.split("==")[0] for line in lines if "==" in line}
-    assert needed <= pinned, f"not pinned: {needed - pinned}"
-    assert pinned - needed <= {"ipykernel", "nbval"}, "pinned, but nobody uses it"
+    named = {line.split("==")[0] for line in lines if re.match(r"[a-z]", line)}
+    assert needed <= named, f"not pinned: {needed - named}"
+    assert named - needed <= {"ipykernel", "nbval"}, "pinned, but nobody uses it"
+    constraints = (ROOT / "tests" / "constraints.txt").read_text(encoding="utf-8")
+    loose = [name for name in named if f"{name}==" not in "\n".join(lines) + constraints]
+    assert not loose, f"without a version: {loose}"
 
 
-def test_the_exported_page_keeps_what_readers_need(notebook, tmp_path):
+def test_the_exported_page_keeps_what_readers_need(tmp_path):
     """Alternative texts, folded cells, the language; the style for phones and paper."""
     (command,) = [words for words in commands() if "--config" in words]
     options = ["--output-dir", tmp_path, NOTEBOOK.name]
     subprocess.run([sys.executable, "-m", *command[1:-1], *options], cwd=ROOT, check=True)
     page = (tmp_path / NOTEBOOK.with_suffix(".html").name).read_text(encoding="utf-8")
     assert '<html lang="pl">' in page
-    outputs = [out for cell in code_cells(notebook) for out in cell.outputs if "data" in out]
-    for alt in [out.metadata["image/png"]["alt"] for out in outputs if "image/png" in out.data]:
+    outputs = [out for cell in CODE for out in cell.outputs if "image/png" in out.get("data", {})]
+    for alt in [out.metadata["image/png"]["alt"] for out in outputs]:
         assert page.count(f'alt="{alt}"') == 1
-    titles = [cell.source.split("\n")[0] for cell in code_cells(notebook) if cell.id in FOLDED]
+    titles = [cell.source.split("\n")[0] for cell in CODE if cell.id in FOLDED]
     for title in titles:
         assert f"<details><summary>{title.removeprefix('# @title ')}</summary>" in page
-    folded = re.findall(r"<summary>Odpowiedź</summary>\s*<div class=\"highlight\">", page)
-    assert len(folded) == len(answers(notebook)), "an answer stands open on the page"
+    answers = re.findall(r"<summary>Odpowiedź</summary>(.*?)</details>", page, re.S)
+    assert len(answers) == len(ANSWERS), "an answer stands open on the page"
+    with_code = [answer for answer in answers if 'class="highlight"' in answer]
+    assert len(with_code) == len(DOES), "the code of an answer stands open on the page"
     style = (ROOT / "tests" / "export" / "style.css").read_text(encoding="utf-8")
     assert style in page and "@media print" in style and "max-width: 760px" in style

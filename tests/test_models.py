@@ -5,7 +5,7 @@ from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
-from conftest import run_cell, run_cells
+from conftest import Interrupted, run_cell, run_cells
 
 
 def layers_of(model):
@@ -19,10 +19,11 @@ def test_encoder_and_decoder_are_those_of_the_task(lab):
     assert layers_of(lab.decoder(3)) == [(200, "relu"), (200, "relu"), (784, "relu")]
     assert lab.encoder(3).input_shape == lab.decoder(3).output_shape == (None, 28, 28, 1)
     assert lab.ae_model.layers == [lab.enc, lab.dec] and lab.n == 2
+    assert layers_of(lab.digit_classifier(5)) == [(128, "relu"), (128, "relu"), (10, "softmax")]
 
 
 def test_the_decoder_starts_as_the_text_says(lab):
-    """Bends spread over the square, pixels above zero."""
+    """Folds spread over the square, pixels above zero."""
     hidden, _, pixels, _ = lab.decoder(2).layers
     kernel, bias = hidden.get_weights()
     assert np.std(kernel) == pytest.approx(1, abs=0.15)  # he_normal for two inputs
@@ -30,85 +31,106 @@ def test_the_decoder_starts_as_the_text_says(lab):
     np.testing.assert_allclose(pixels.get_weights()[1], 0.1, atol=1e-6)
 
 
-def test_the_classifier_answers_with_the_most_probable_digit(lab):
-    assert layers_of(lab.digit_classifier(5)) == [(128, "relu"), (128, "relu"), (10, "softmax")]
+def test_each_training_gets_its_images_and_its_targets(run, lab):
+    def repeated(images):
+        return np.concatenate([images] * math.ceil(10_000 / len(images)))[:10_000]
+
+    few = [repeated(lab.x_train[:count]) for count in (100, 1_000, 10_000)]
+    low = repeated(lab.x_train[lab.y_train < 5][:10_000])
+    flat = lab.x_train.reshape(-1, 784)
+    labelled = lab.enc_labelled.predict_on_batch(lab.x_train)
+    expected = [
+        (lab.ae_model, lab.x_train, lab.x_train),
+        (lab.classifier, lab.codes_train, lab.y_train),
+        (lab.pca_classifier, lab.pca.transform(flat), lab.y_train),
+        (lab.pixel_classifier, flat, lab.y_train),
+        (None, lab.x_train, lab.y_train),
+        (lab.decoders["bez etykiet"], lab.codes_train, lab.x_train),
+        (lab.decoders["z etykietami"], labelled, lab.x_train),
+        *((lab.networks[len(np.unique(x, axis=0))], x, x) for x in few),
+        (lab.ae_low, low, low),
+        *((lab.autoencoders[size], few[2], few[2]) for size in (4, 8, 16)),
+    ]
+    for (model, x, y, options), (network, images, targets) in zip(
+        run.trainings, expected, strict=True
+    ):
+        assert network in (model, None)
+        for given, right in [(x, images), (y, targets)]:
+            assert np.array_equal(given, right) or np.allclose(given, right, atol=1e-3)
+        assert options["loss"] == ("mse" if y.ndim == 4 else "sparse_categorical_crossentropy")
+    assert run.trainings[4][0].layers == [lab.enc_labelled, lab.classifier_labelled]
+    main = run.trainings[0][3]
+    assert main["epochs"] == lab.EPOCHS
+    assert all(images is lab.x_valid for images in main["validation_data"])
+
+
+@pytest.mark.parametrize(
+    "name, side",
+    [
+        ("classifiers", slice(1, 4)),
+        ("decoders", slice(5, 7)),
+        ("autoencoders of the appendix", slice(7, 14)),
+    ],
+)
+def test_networks_that_are_compared_have_one_budget(run, name, side):
+    budgets = {
+        (len(x), options["epochs"], options.get("learning_rate"))
+        for _, x, _, options in run.trainings[side]
+    }
+    assert len(budgets) == 1, name
+
+
+def test_the_networks_of_all_digits_are_one(lab):
+    assert lab.ae_all is lab.networks[10_000] is lab.autoencoders[2]
+    assert [model.output_shape[1] for model in lab.ae_low.layers[:1]] == [2]
+    sizes = {size: model.layers[0].output_shape[1] for size, model in lab.autoencoders.items()}
+    assert sizes == {2: 2, 4: 4, 8: 8, 16: 16}
+
+
+def test_codes_and_images_are_those_of_the_trained_networks(lab):
+    def assert_near(found, expected):
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+    flat_test = lab.x_test.reshape(-1, 784)
+    assert_near(lab.codes_train, lab.enc.predict_on_batch(lab.x_train))
+    assert_near(lab.codes_test, lab.enc.predict_on_batch(lab.x_test))
+    assert_near(lab.codes_labelled, lab.enc_labelled.predict_on_batch(lab.x_test))
+    assert_near(lab.reconstructions, lab.ae_model.predict_on_batch(lab.x_test))
+    assert_near(lab.random_images, lab.dec.predict_on_batch(lab.random_codes))
+    assert_near(lab.from_low, lab.ae_low.predict_on_batch(lab.x_test))
+    assert_near(lab.from_all, lab.ae_all.predict_on_batch(lab.x_test))
+    assert_near(lab.pca_codes_test, lab.pca.transform(flat_test))
+    decoded = lab.pca.inverse_transform(lab.pca_codes_test).reshape(lab.x_test.shape)
+    assert_near(lab.pca_reconstructions, decoded)
     probabilities = lab.classifier.predict_on_batch(lab.codes_test)
     np.testing.assert_array_equal(lab.predicted, probabilities.argmax(axis=1))
-    np.testing.assert_array_equal(lab.classify(lab.classifier, lab.codes_test), lab.predicted)
+    expected = np.random.default_rng(lab.SEED).uniform(-1, 1, size=(100, 2))
+    np.testing.assert_array_equal(lab.random_codes, expected)
 
 
-def test_each_training_gets_its_images_its_targets_its_epochs_and_its_loss(lab):
-    def repeated(count):
-        return np.tile(lab.x_train[:count], (10_000 // count, 1, 1, 1))
-
-    low, part = lab.x_train[lab.y_train < 5], lab.x_train[:20_000]
-    flat = lab.x_train.reshape(-1, 784)
-    codes, by_pca = lab.enc.predict_on_batch(lab.x_train), lab.pca.transform(flat)
-    labelled = lab.enc_labelled.predict_on_batch(lab.x_train)
-    by_digit = "sparse_categorical_crossentropy"
-    expected = [
-        (lab.x_train, lab.x_train, lab.EPOCHS, "mse"),
-        (repeated(100), repeated(100), 25, "mse"),
-        (repeated(1_000), repeated(1_000), 25, "mse"),
-        (low, low, 10, "mse"),
-        (codes, lab.y_train, 20, by_digit),
-        (lab.x_train, lab.y_train, 5, by_digit),
-        (labelled, lab.x_train, 5, "mse"),
-        (by_pca, lab.y_train, 20, by_digit),
-        (flat, lab.y_train, 10, by_digit),
-        *[(part, part, 6, "mse")] * 4,
-    ]
-    for (x, y, options), (x_expected, y_expected, epochs, loss) in zip(
-        lab.trainings, expected, strict=True
-    ):
-        for given, right in [(x, x_expected), (y, y_expected)]:
-            assert np.array_equal(given, right) or np.allclose(given, right, atol=1e-3)
-        assert (options["epochs"], options["loss"]) == (epochs, loss)
-    assert len(lab.x_train) > 20_000, "a part of the images would be all of them"
-    for images in lab.trainings[0][2]["validation_data"]:
-        assert images is lab.x_valid
-
-
-def test_codes_and_reconstructions_are_those_of_the_trained_networks(lab):
-    for name in ("train", "test"):
-        images = getattr(lab, f"x_{name}")
-        np.testing.assert_allclose(
-            getattr(lab, f"codes_{name}"), lab.enc.predict_on_batch(images), atol=1e-4
-        )
-    np.testing.assert_allclose(
-        lab.reconstructions, lab.ae_model.predict_on_batch(lab.x_test), atol=1e-4
-    )
-    np.testing.assert_allclose(
-        lab.codes_labelled, lab.enc_labelled.predict_on_batch(lab.x_test), atol=1e-4
-    )
-
-
-@pytest.mark.parametrize("batch_size, peak", [(250, 0.003), (60, 0.02)])
-def test_train_obeys_its_parameters(lab, notebook, tmp_path, batch_size, peak):
-    space = lab.space | {"BATCH_SIZE": batch_size, "LEARNING_RATE": peak}
-    (cell,) = [cell for cell in notebook.cells if cell.id == "train"]
-    run_cell(cell, space, tmp_path)
+@pytest.mark.parametrize(
+    "batch_size, peak, own", [(250, 0.003, None), (60, 0.02, None), (60, 0.02, 0.5)]
+)
+def test_train_obeys_its_parameters(run, lab, code, tmp_path, batch_size, peak, own):
+    space = run.space | {"BATCH_SIZE": 1, "LEARNING_RATE": 9.0}
+    run_cell(code["train"], space, tmp_path)
+    space.update(BATCH_SIZE=batch_size, LEARNING_RATE=peak)
     model = MagicMock()
-    space["train"](model, np.zeros(600), np.zeros(600), epochs=20, loss="mse", verbose=0)
+    space["train"](model, np.zeros(600), np.zeros(600), 20, "mse", learning_rate=own, verbose=0)
     optimizer = model.compile.call_args.kwargs["optimizer"]
     assert isinstance(optimizer, lab.keras.optimizers.Adam)
-    assert model.fit.call_args.kwargs == {"batch_size": batch_size, "epochs": 20, "verbose": 0}
+    options = model.fit.call_args.kwargs
+    assert (options["batch_size"], options["epochs"], options["verbose"]) == (batch_size, 20, 0)
     steps = 20 * math.ceil(600 / batch_size)
-    rates = [float(optimizer._learning_rate(step)) for step in range(steps + 1)]
+    schedule = lab.keras.optimizers.schedules.deserialize(optimizer.get_config()["learning_rate"])
+    rates = [float(schedule(step)) for step in range(steps + 1)]
     assert rates[0] == 0 and rates[-1] == pytest.approx(0, abs=1e-9)
-    assert max(rates) == rates[steps // 10] == pytest.approx(peak)
+    assert max(rates) == rates[steps // 10] == pytest.approx(own or peak)
 
 
-def test_the_seed_and_nothing_else_decides_where_a_network_starts(lab, notebook, tmp_path):
-    """Each cell that trains gets the same weights again, whatever ran before; others by SEED."""
-    cells = [
-        cell
-        for cell in notebook.cells
-        if cell.cell_type == "code"
-        and ("\ntrain(" in cell.source or "    train(" in cell.source or cell.id == "build")
-        and cell.id != "training"
-    ]
-    assert len(cells) == 8
+def test_the_seed_and_nothing_else_decides_where_a_network_starts(run, code, tmp_path):
+    """Each cell that builds networks gets the same weights again, whatever ran before."""
+    cells = [cell for cell in code.values() if "set_random_seed(SEED)" in cell.source]
 
     def start(cell, seed):
         weights = []
@@ -116,7 +138,8 @@ def test_the_seed_and_nothing_else_decides_where_a_network_starts(lab, notebook,
         def train(model, x, y, **options):
             weights.extend(model.get_weights())
 
-        space = lab.space | {"SEED": seed, "train": train}
+        space = run.space | {"SEED": seed, "train": train}
+        space["train_short"] = lambda model, images: train(model, images, images)
         run_cell(cell, space, tmp_path)
         return weights or space["ae_model"].get_weights()
 
@@ -124,46 +147,42 @@ def test_the_seed_and_nothing_else_decides_where_a_network_starts(lab, notebook,
         first, again, other = start(cell, 1), start(cell, 1), start(cell, 2)
         assert all(map(np.array_equal, first, again)), cell.id
         assert not any(np.array_equal(one, two) for one, two in zip(first, other) if np.ptp(one))
-    expected = np.random.default_rng(lab.SEED).uniform(-1, 1, size=(100, 2))
-    np.testing.assert_array_equal(lab.random_codes, expected)
+    seeded = sum(cell.source.count("set_random_seed(SEED)") for cell in cells)
+    built = [cell.source for cell in code.values() if "Sequential([enc" in cell.source]
+    assert seeded >= len(built) > 3
 
 
-def test_another_n_is_refused_before_the_training(lab, notebook, tmp_path):
-    (cell,) = [cell.copy() for cell in notebook.cells if cell.id == "build"]
+def test_another_n_is_refused_before_the_training(run, code, tmp_path):
+    cell = code["build"].copy()
     cell["source"] = cell.source.replace("n = 2\n", "n = 3\n")
-    with pytest.raises(AssertionError, match="n musi wynosić 2, bo .*; dłuższe kody porównuje"):
-        run_cell(cell, dict(lab.space), tmp_path)
-
-
-def assert_whole(lab, changed, missing=()):
-    """Require every figure of the lab, and every cell at its end but those that may be missing."""
-    assert lab.figures.keys() == changed.figures.keys()
-    assert lab.printed.keys() - changed.printed.keys() == set(missing)
+    with pytest.raises(ValueError, match="n musi wynosić 2, bo .*; dłuższe kody porównuje"):
+        run_cell(cell, dict(run.space), tmp_path)
 
 
 @pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
-def test_no_epoch_at_all_comes_to_the_end(notebook, lab, tmp_path, capfd):
-    class OneBatch(lab.keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            self.model.stop_training = True
-
-    changed = run_cells(
-        notebook, tmp_path, 6_500, [OneBatch()], EPOCHS=0, BATCH_SIZE=60_000, LEARNING_RATE=1.0
-    )
-    assert_whole(lab, changed)
+def test_no_epoch_at_all_comes_to_the_end(notebook, run, tmp_path, capfd):
+    parameters = {"EPOCHS": 0, "BATCH_SIZE": 60_000, "LEARNING_RATE": 1.0}
+    changed = run_cells(notebook, tmp_path, images=6_500, epochs=1, **parameters)
+    assert list(changed.figures) == list(run.figures)
+    assert list(changed.printed) == list(run.printed)
     assert capfd.readouterr().err == ""
 
 
 @pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
-def test_below_a_stopped_training_every_cell_works(notebook, lab, tmp_path, capfd):
-    class Stop(lab.keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
+def test_below_a_stopped_training_every_cell_works(notebook, run, lab, tmp_path, capfd):
+    def stop_after_an_epoch(space):
+        class Stop(space["Progress"]):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == 1:
+                    raise Interrupted
 
-    changed = run_cells(notebook, tmp_path, 6_500, [Stop()])
-    trained = ["training", "few", "unseen", "classifier-training", "labelled", "labelled-decoder"]
-    assert_whole(lab, changed, [*trained, "baselines", "dimensions"])
+        space["Progress"] = Stop
+
+    changes = {"progress": stop_after_an_epoch}
+    changed = run_cells(notebook, tmp_path, images=6_500, epochs=2, changes=changes)
+    assert list(changed.figures) == list(run.figures)
+    trained = {"training", "classifier-training", "baselines", "labelled", "labelled-decoders"}
+    assert run.printed.keys() - changed.printed.keys() == trained | {"few", "unseen", "dimensions"}
     assert capfd.readouterr().err == ""
     (ax,) = changed.figures["Strata treningowa i walidacyjna w kolejnych epokach"].axes
     assert [len(line.get_xdata()) for line in ax.lines] == [1, 1]
