@@ -61,20 +61,18 @@ def assert_size_of_numbers(cell_id, text, seeds):
 
 
 def figures(outputs):
-    """Return the alternative texts of a cell's figures and the figures, arrays (height, width)."""
+    """Return the alternative texts of a cell's figures, and the PNG files."""
     shown = [out for out in outputs if "image/png" in out.get("data", {})]
-    pngs = [io.BytesIO(base64.b64decode(out["data"]["image/png"])) for out in shown]
     texts = [out["metadata"].get("image/png", {}).get("alt") for out in shown]
-    return texts, [plt.imread(png)[..., :3].mean(axis=-1) for png in pngs]
+    return texts, [io.BytesIO(base64.b64decode(out["data"]["image/png"])) for out in shown]
 
 
 def assert_same_figures(fresh, stored):
-    """Require the stored number of figures, their texts and about their size; none is blank."""
-    (texts, drawn), (stored_texts, stored_drawn) = figures(fresh), figures(stored)
+    """Require the texts of the stored figures, and none blank; nbval compares their sizes."""
+    (texts, files), (stored_texts, _) = figures(fresh), figures(stored)
     assert texts == stored_texts, "other figures than those stored"
-    for figure, other in zip(drawn, stored_drawn, strict=True):
-        assert figure.std() > 0.01, "a figure is blank"
-        assert figure.shape == pytest.approx(other.shape, abs=20), "a figure of another size"
+    for file in files:
+        assert plt.imread(file)[..., :3].std() > 0.01, "a figure is blank"
 
 
 def assert_no_stderr(outputs):

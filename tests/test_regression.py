@@ -37,7 +37,7 @@ CELLS = {
     "blank": (PICTURE, ("ax.plot([0, 1], linewidth=9)", "ax.axis('off')"), "is blank"),
     "twice": (PICTURE, ("display(figure, ", "display(figure)\ndisplay(figure, "), "differ"),
     "another_text": (PICTURE, ('"line"', '"curve"'), "other figures"),
-    "another_size": (PICTURE, ("(3, 3)", "(4, 3)"), "another size"),
+    "another_size": (PICTURE, ("(3, 3)", "(4, 3)"), "differ"),
 }
 
 
