@@ -34,7 +34,7 @@ def run_cells(notebook, folder, images, epochs, changes=None, **parameters):
     changes: by cell, a function of the notebook's variables to call after it. Where a cell is
     interrupted, the rest of it is left out and the cells below it are executed. Returns
     space: the notebook's variables; printed: by cell, its text; figures: by description;
-    trainings: model, x, y and options of each call of train, as the notebook has it.
+    trainings: model, x, y and options of each call of train; train: the notebook's own.
     """
     matplotlib.use("Agg")
     if os.environ.get("MNIST_NPZ"):
@@ -58,11 +58,11 @@ def run_cells(notebook, folder, images, epochs, changes=None, **parameters):
         space["show"] = recorder
 
     def train(space):
-        notebook_train = space["train"]
+        run.train = space["train"]
 
         def recorder(model, x, y, **options):
             run.trainings.append((model, x, y, options))
-            notebook_train(model, x, y, **options | {"epochs": min(epochs, options["epochs"])})
+            run.train(model, x, y, **options | {"epochs": min(epochs, options["epochs"])})
 
         space["train"] = recorder
 
