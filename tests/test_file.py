@@ -91,7 +91,8 @@ def test_every_exercise_has_its_answer():
 
 
 def is_plain(space, words):
-    return "plain_decoder" in words and "decoder" in words and space["white"].shape == (28, 28, 1)
+    _, bias = space["plain_decoder"](2).layers[0].get_weights()
+    return not bias.any() and words[0::3] == ["plain_decoder", "decoder"]
 
 
 def is_sigmoid(space, words):
