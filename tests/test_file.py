@@ -97,7 +97,7 @@ def is_plain(space, words):
 
 def is_sigmoid(space, words):
     last = space["model"].layers[1].layers[-2]
-    return last.activation.__name__ == "sigmoid" and "binary_crossentropy" in words
+    return last.activation.__name__ == "sigmoid" and space["model"].loss == "binary_crossentropy"
 
 
 def is_linear(space, words):
