@@ -160,6 +160,7 @@ NUMBERS = {
     "labelled-text": [*(("labelled-errors", index) for index in (0, 2, 1)), ("errors", 2)],
     "few-text": [("few-errors", 1), ("errors", 0), ("few-errors", 7), ("few-errors", 8)],
     "unseen-text": [("unseen-errors", index) for index in (1, 5, 3, 2)],
+    "dimensions-text": [("dimensions-errors", 0), ("training", 1), ("dimensions-errors", 2)],
 }
 OTHERS = {"decoder-intro": ["0,1"], "confusion-intro": ["0,5%"], "few-intro": ["0,01"]}
 
