@@ -96,7 +96,7 @@ def main():
             r"(?s)(?<=\n\n)\| reprezentacja .*?(?=\n\n)",
             readme_table(text_of(outputs["scoreboard"])),
         )
-    replace_in_readme(r"Dziesięć ziaren \(0–9\) .*", readme_sentence(stored_seeds()))
+    replace_in_readme(r"Dziesięć ziaren \(0–9\) .*?%\.", readme_sentence(stored_seeds()))
 
 
 if __name__ == "__main__":

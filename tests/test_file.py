@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.parse
 from importlib.metadata import packages_distributions
+from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
@@ -18,6 +19,7 @@ from refresh import readme_sentence, readme_table
 from regression import SEEDS, numbers, text_of, value
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+TESTS_README = ROOT / "tests" / "README.md"
 TEN = json.loads(SEEDS.read_text(encoding="utf-8"))
 STORED = nbformat.read(NOTEBOOK, as_version=4)
 CODE = [cell for cell in STORED.cells if cell.cell_type == "code"]
@@ -204,21 +206,27 @@ def test_the_readmes_table_has_a_column_for_each_word():
 
 
 def commands():
-    """Return the README's shell commands, each a list of words."""
-    blocks = re.findall(r"```sh\n(.*?)\n```", README, re.S)
-    return [shlex.split(command) for block in blocks for command in block.split(" && ")]
+    """Return the commands of both READMEs, in blocks and inline, each a list of words."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", TESTS_README)]
+    text = "\n".join(texts).replace("\\", "/").replace("/Scripts/", "/bin/")
+    blocks = re.findall(r"```(?:sh|powershell)\n(.*?)\n```", text, re.S)
+    blocks += re.findall(r"(?<!`)`(\.venv/[^`]+)`", text)
+    lines = [line for block in blocks for line in re.split(r" && | \| |\n", block)]
+    return [shlex.split(line) for line in lines]
 
 
-def test_the_readmes_commands_read_files_that_exist_or_were_written_before():
-    written = {NOTEBOOK.name}
+def test_the_readmes_commands_name_programs_files_and_parameters_that_exist():
+    (parameters,) = [cell.source for cell in CODE if cell.id == "parameters"]
     for program, *words in commands():
+        if program.startswith(".venv/") and not program.endswith("/uv"):
+            assert (Path(sys.executable).parent / Path(program).name).exists(), program
         files = [word for word in words if re.fullmatch(r"[\w./-]+\.(ipynb|py|txt)", word)]
         if program.endswith("papermill"):
-            written.add(files.pop())
-        missing = [name for name in files if name not in written and not (ROOT / name).exists()]
-        assert not missing, f"nobody wrote {missing}"
-    programs = {command[0] for command in commands()}
-    assert {".venv/bin/papermill", ".venv/bin/jupyter", ".venv/bin/python"} <= programs
+            assert files.pop() == "lab7.ipynb"  # written for the page
+        assert all((ROOT / name).exists() or name == "lab7.ipynb" for name in files), files
+        for option, name in zip(words, words[1:]):
+            assert option != "-p" or f"{name} = " in parameters, f"no parameter {name}"
+    assert len(commands()) > 15
 
 
 def test_the_documented_command_collects_every_cell_and_every_test_file():
