@@ -86,6 +86,7 @@ def test_images(run, grids, description):
             assert (shown.get_clim(), shown.get_cmap().name) == ((0, 1), "gray_r")
             assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 27.5), (27.5, -0.5))
             assert shown.get_alpha() is None
+            assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
     empty = [""] * axes.size
     assert [ax.get_title() for ax in axes.flat] == [*captions, *empty[len(captions) :]]
     assert [ax.get_ylabel() for ax in axes[:, 0]] == (titles or empty[: len(axes)])

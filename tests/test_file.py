@@ -2,6 +2,7 @@
 
 import ast
 import base64
+import copy
 import json
 import re
 import shlex
@@ -15,7 +16,8 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 from conftest import NOTEBOOK, ROOT, run_cell
-from refresh import readme_sentence, readme_table
+from nbconvert.preprocessors import ExecutePreprocessor
+from refresh import execute, readme_sentence, readme_table
 from regression import SEEDS, numbers, text_of, value
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -205,6 +207,15 @@ def test_the_readmes_table_has_a_column_for_each_word():
     assert readme_table(printed) == table + "| c | – | 3,0% |"
 
 
+def test_other_data_than_mnist_are_not_stored(monkeypatch):
+    notebook = copy.deepcopy(STORED)
+    (load,) = [cell for cell in notebook.cells if cell.id == "load"]
+    load.outputs[0].text = "Dane: zastępcze\n"
+    monkeypatch.setattr(ExecutePreprocessor, "preprocess", lambda *args: None)
+    with pytest.raises(SystemExit, match="Nothing was changed"):
+        execute(notebook)
+
+
 def commands():
     """Return the commands of both READMEs, in blocks and inline, each a list of words."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", TESTS_README)]
@@ -273,7 +284,9 @@ def test_the_exported_page_keeps_what_readers_need(tmp_path):
         assert page.count(f'alt="{alt}"') == 1
     titles = [cell.source.split("\n")[0] for cell in CODE if cell.id in FOLDED]
     for title in titles:
-        assert f"<details><summary>{title.removeprefix('# @title ')}</summary>" in page
+        head = f"<details><summary>{title.removeprefix('# @title ')}</summary>"
+        folded = page.partition(head)[2].partition("</details>")[0]
+        assert folded.count("<span") > 20, f"{title} is missing or empty on the page"
     answers = re.findall(r"<summary>Odpowiedź</summary>(.*?)</details>", page, re.S)
     assert len(answers) == len(ANSWERS), "an answer stands open on the page"
     with_code = [answer for answer in answers if 'class="highlight"' in answer]
