@@ -26,6 +26,7 @@ TEN = json.loads(SEEDS.read_text(encoding="utf-8"))
 STORED = nbformat.read(NOTEBOOK, as_version=4)
 CODE = [cell for cell in STORED.cells if cell.cell_type == "code"]
 TEXTS = {cell.id: cell.source for cell in STORED.cells if cell.cell_type == "markdown"}
+(PARAMETERS,) = [cell.source for cell in CODE if cell.id == "parameters"]
 PRINTED = {cell.id: text_of(cell.outputs) for cell in CODE}
 FOLDED = ["silence", "helpers", "load-data", "progress", "planes"]
 ANSWER = re.compile(r"<details>.*?</details>", re.S)
@@ -44,15 +45,11 @@ def test_the_outputs_are_of_one_complete_run_on_mnist():
     text = "".join(PRINTED.values())
     assert not re.search(r"/(root|home|tmp|work|Users)/|[A-Z]:\\|\x1b", text)
     assert PRINTED["load"] == "Dane: MNIST\n"
-    parameters = dict(re.findall(r"^(\w+) = (\S+)", STORED.cells[parameters_at()].source, re.M))
+    parameters = dict(re.findall(r"^(\w+) = (\S+)", PARAMETERS, re.M))
     assert PRINTED["training"].startswith("Epoka {0}/{0},".format(parameters["EPOCHS"]))
     assert {c: ns for c, text in PRINTED.items() if (ns := numbers(text))} == TEN[
         parameters["SEED"]
     ]
-
-
-def parameters_at():
-    return [cell.id for cell in STORED.cells].index("parameters")
 
 
 def test_ten_seeds_are_stored():
@@ -227,7 +224,6 @@ def commands():
 
 
 def test_the_readmes_commands_name_programs_files_and_parameters_that_exist():
-    (parameters,) = [cell.source for cell in CODE if cell.id == "parameters"]
     for program, *words in commands():
         if program.startswith(".venv/") and not program.endswith("/uv"):
             assert (Path(sys.executable).parent / Path(program).name).exists(), program
@@ -236,7 +232,7 @@ def test_the_readmes_commands_name_programs_files_and_parameters_that_exist():
             assert files.pop() == "lab7.ipynb"  # written for the page
         assert all((ROOT / name).exists() or name == "lab7.ipynb" for name in files), files
         for option, name in zip(words, words[1:]):
-            assert option != "-p" or f"{name} = " in parameters, f"no parameter {name}"
+            assert option != "-p" or f"{name} = " in PARAMETERS, f"no parameter {name}"
     assert len(commands()) > 15
 
 
