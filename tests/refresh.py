@@ -1,7 +1,8 @@
 """Execute the notebook whole, on MNIST, and store what follows from it.
 
 .venv/bin/python tests/refresh.py           the notebook's outputs, its seed's numbers in
-                                            seeds.json; README's table, picture, sentence
+                                            seeds.json, what its answers print in answers.json;
+                                            README's table, picture, sentence
 .venv/bin/python tests/refresh.py --seeds   the numbers of seeds 0 to 9 that seeds.json lacks,
                                             and README's sentence; an hour for all ten
 """
@@ -15,9 +16,20 @@ import statistics
 import nbformat
 from conftest import NOTEBOOK, ROOT
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor, ExecutePreprocessor
-from regression import SEEDS, numbers, text_of, value
+from nbformat.v4 import new_code_cell
+from regression import SEEDS, numbers, stored_seeds, ten_seeds, text_of, value
 
 README = ROOT / "README.md"
+ANSWERS = SEEDS.with_name("answers.json")
+
+
+def answers(notebook):
+    """Return the code of the answers to the exercises, by cell and place in it."""
+    return {
+        f"{cell.id}-{index}": code
+        for cell in notebook.cells
+        for index, code in enumerate(re.findall(r"```python\n(.*?)```", cell.source, re.S))
+    }
 
 
 def execute(notebook):
@@ -31,20 +43,18 @@ def execute(notebook):
     return outputs
 
 
-def seed_line(notebook):
-    """Return the cell with the parameters and the match of its line of the seed."""
+def parameters(notebook):
+    """Return the values in the cell of parameters, by name, as they stand there."""
     (cell,) = [cell for cell in notebook.cells if cell.id == "parameters"]
-    return cell, re.search(r"^SEED = (\d+)$", cell.source, re.M)
+    return dict(re.findall(r"^(\w+) = (\S+)", cell.source, re.M))
 
 
-def stored_seeds():
-    return json.loads(SEEDS.read_text(encoding="utf-8")) if SEEDS.exists() else {}
-
-
-def store_seed(seed, outputs):
-    """Write the numbers that a seed's run printed, by cell, to seeds.json."""
+def store_seed(notebook, outputs):
+    """Write a run's parameters, and by cell the numbers that it printed, to seeds.json."""
     found = {cell_id: numbers(text_of(outs)) for cell_id, outs in outputs.items()}
-    seeds = stored_seeds() | {str(seed): {cell_id: ns for cell_id, ns in found.items() if ns}}
+    run = {"parameters": parameters(notebook)}
+    run["printed"] = {cell_id: ns for cell_id, ns in found.items() if ns}
+    seeds = stored_seeds() | {run["parameters"]["SEED"]: run}
     rows = [f"{json.dumps(name)}: {json.dumps(seeds[name])}" for name in sorted(seeds, key=int)]
     SEEDS.write_text("{\n" + ",\n".join(rows) + "\n}\n", encoding="utf-8")
 
@@ -82,21 +92,29 @@ def main():
         for seed in range(10):
             if str(seed) not in stored_seeds():
                 notebook = nbformat.read(NOTEBOOK, as_version=4)
-                cell, match = seed_line(notebook)
-                cell.source = cell.source.replace(match[0], f"SEED = {seed}")
-                store_seed(seed, execute(notebook))
+                for cell in notebook.cells:
+                    if cell.id == "parameters":
+                        cell.source = re.sub(r"(?m)^SEED = \d+$", f"SEED = {seed}", cell.source)
+                store_seed(notebook, execute(notebook))
     else:
         notebook = nbformat.read(NOTEBOOK, as_version=4)
+        cells, answered = notebook.cells, answers(notebook)
+        codes = [new_code_cell(code, id=name) for name, code in answered.items()]
+        notebook.cells = cells + codes
         outputs = execute(notebook)
+        notebook.cells = cells
+        notebook.metadata.pop("widgets", None)  # the sliders of an answer
+        printed = {name: text_of(outputs.pop(name)) for name in answered}
+        ANSWERS.write_text(json.dumps(printed, indent=0, ensure_ascii=False) + "\n", "utf-8")
         NOTEBOOK.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-        store_seed(seed_line(notebook)[1][1], outputs)
+        store_seed(notebook, outputs)
         (figure,) = outputs["atlas"]
         (ROOT / "tests" / "atlas.png").write_bytes(base64.b64decode(figure.data["image/png"]))
         replace_in_readme(
             r"(?s)(?<=\n\n)\| reprezentacja .*?(?=\n\n)",
             readme_table(text_of(outputs["scoreboard"])),
         )
-    replace_in_readme(r"Dziesięć ziaren \(0–9\) .*?%\.", readme_sentence(stored_seeds()))
+    replace_in_readme(r"Dziesięć ziaren \(0–9\) .*?%\.", readme_sentence(ten_seeds()))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,12 @@
 """Is each printed number what its name says, and does what the text claims hold for any seed?"""
 
-import json
-
 import numpy as np
 import pytest
-from regression import SEEDS, numbers, text_of, value
+from regression import numbers, ten_seeds, text_of, value
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KNeighborsClassifier
 
-TEN = json.loads(SEEDS.read_text(encoding="utf-8"))
+TEN = ten_seeds()
 
 
 @pytest.fixture(params=map(str, range(10)))
@@ -145,7 +143,3 @@ def test_four_and_nine_are_mistaken_most_often(lab):
     np.add.at(wrong, (lab.y_test, lab.predicted), 1)
     pairs = np.triu(wrong + wrong.T, 1)
     assert np.unravel_index(pairs.argmax(), pairs.shape) == (4, 9)
-
-
-def test_numbers_have_a_comma(lab):
-    assert (lab.comma(0.5, ".2f"), lab.comma(0.853, ".1%")) == ("0,50", "85,3%")

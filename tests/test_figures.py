@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from matplotlib.colors import to_hex, to_rgb, to_rgba_array
+from matplotlib.colors import Normalize, to_hex, to_rgb, to_rgba_array
 
 DIGITS = [f"cyfra {digit}" for digit in range(10)]
 CURVES = "Strata treningowa i walidacyjna w kolejnych epokach"
@@ -75,6 +75,13 @@ def test_every_figure_is_described_and_tested(run):
     assert run.figures.keys() == others | set(GRIDS)
 
 
+def assert_picture(shown, colours):
+    """Require colours (rows, columns, 4) as they are drawn, the first row on top, none cut off."""
+    np.testing.assert_allclose(shown.to_rgba(shown.get_array()), colours, atol=0.01)
+    assert shown.origin == "upper"
+    assert (*shown.axes.get_xlim(), *shown.axes.get_ylim()) == tuple(shown.get_extent())
+
+
 @pytest.mark.parametrize("description", GRIDS)
 def test_images(run, grids, description):
     rows, captions, titles = grids[description]
@@ -82,10 +89,8 @@ def test_images(run, grids, description):
     for row, row_of_axes in zip(rows, axes, strict=True):
         for image, ax in zip(row, row_of_axes, strict=True):
             (shown,) = ax.images
-            np.testing.assert_allclose(shown.get_array(), np.squeeze(image), atol=0.01)
-            assert (shown.get_clim(), shown.get_cmap().name) == ((0, 1), "gray_r")
-            assert (ax.get_xlim(), ax.get_ylim()) == ((-0.5, 27.5), (27.5, -0.5))
-            assert shown.get_alpha() is None
+            assert_picture(shown, plt.get_cmap("gray_r")(np.squeeze(image)))
+            assert shown.get_alpha() is None and ax.axison
             assert len(ax.get_xticks()) == len(ax.get_yticks()) == 0
     empty = [""] * axes.size
     assert [ax.get_title() for ax in axes.flat] == [*captions, *empty[len(captions) :]]
@@ -94,14 +99,17 @@ def test_images(run, grids, description):
 
 def assert_plane(ax, codes, lab, title, names):
     """Require all test codes, each in the colour of its digit, between axes that cut none off."""
-    dots = ax.collections[-1]
+    (dots,) = [marks for marks in ax.collections if len(marks.get_offsets()) > 1]
     np.testing.assert_allclose(dots.get_offsets(), codes, atol=1e-3)
     dots.update_scalarmappable()
     colours = to_rgba_array(np.array(lab.COLOURS.colors)[lab.y_test])
     np.testing.assert_allclose(dots.get_facecolors(), colours)
     np.testing.assert_allclose(dots.get_edgecolors(), colours)
+    assert all(image.get_zorder() < dots.get_zorder() for image in ax.images)
+    assert 1 < dots.get_sizes() < 10, "dots cover one another, or nobody sees them"
     assert (ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) == (title, *names)
-    for (low, high), values in zip((ax.get_xlim(), ax.get_ylim()), np.transpose(codes)):
+    limits = (ax.get_xlim(), ax.get_ylim())
+    for (low, high), values in zip(limits, np.transpose(codes), strict=True):
         assert low <= values.min() and values.max() <= high, "codes are cut off"
         assert high - low < 1.3 * max(2, np.ptp(values)), "codes are lost in the middle"
 
@@ -110,11 +118,11 @@ def assert_legend_of_digits(figure, lab):
     (legend,) = figure.legends
     colours = [to_hex(handle.get_color()) for handle in legend.legend_handles]
     assert colours == list(map(to_hex, lab.COLOURS.colors))
-    names = [text.get_text() for text in legend.texts]
-    assert [[sign for sign in name if sign.isdigit()] for name in names] == [
-        *map(list, "0123456789")
-    ]
+    names = ["".join(filter(str.isdigit, text.get_text())) for text in legend.texts]
+    assert names == [*"0123456789"]
     assert legend.get_title().get_text() == "cyfra"
+    figure.canvas.draw()
+    assert not any(legend.get_window_extent().overlaps(ax.bbox) for ax in figure.axes)
 
 
 def test_planes_show_every_test_image_in_its_digits_colour(run, lab):
@@ -162,6 +170,8 @@ def assert_curves(ax, curves, labels):
     assert looks == [(line.get_color(), line.get_marker()) for line in ax.lines]
     assert len(set(looks)) == len(looks)
     assert (ax.get_xlabel(), ax.get_ylabel()) == labels
+    scales = ["log" if "logarytmiczna" in label else "linear" for label in labels]
+    assert [ax.get_xscale(), ax.get_yscale()] == scales
 
 
 def test_loss_curves(run, lab):
@@ -173,16 +183,22 @@ def test_loss_curves(run, lab):
 
 def test_errors_by_size_of_the_code(run, lab):
     (ax,) = run.figures[SIZES].axes
+    error = np.mean((lab.ae_model.predict_on_batch(lab.x_valid) - lab.x_valid) ** 2)
     curves = {
         "autoenkoder, 10000 obrazów, 25 epok": (range(4), lab.size_mse),
         "PCA, te same obrazy": (range(4), lab.size_mse_pca),
-        "sieć z sekcji 4, 11000 obrazów, 55 epok": (
-            [0],
-            [np.mean((lab.ae_model.predict_on_batch(lab.x_valid) - lab.x_valid) ** 2)],
-        ),
+        "sieć z sekcji 4, 11000 obrazów, 55 epok": ([0], [error]),
     }
     assert_curves(ax, curves, ("rozmiar kodu n", "MSE (walidacja)"))
-    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["2", "4", "8", "16"]
+    assert tick_labels(ax.xaxis) == {0: "2", 1: "4", 2: "8", 3: "16"}
+    assert ax.get_ylim()[0] == 0, "shares of an error are seen from zero only"
+
+
+def centres(ax, texts):
+    """Return where the middle of each text is drawn, in the units of the axes."""
+    ax.figure.canvas.draw()
+    corners = np.array([text.get_window_extent().corners() for text in texts])
+    return ax.transData.inverted().transform(corners.mean(axis=1))
 
 
 def test_confusion_matrix(run, lab):
@@ -190,13 +206,16 @@ def test_confusion_matrix(run, lab):
     counts = np.zeros((10, 10))
     np.add.at(counts, (lab.y_test, lab.predicted), 1)
     shares = counts / counts.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(ax.images[0].get_array(), shares, atol=1e-6)
+    assert_picture(ax.images[0], plt.get_cmap("Blues")(Normalize()(shares)))
     texts = [text.get_text() * text.get_visible() for text in ax.texts]
     assert texts == [f"{share:.0%}" * (f"{share:.0%}" != "0%") for share in shares.flat]
-    places = [text.get_position() for text in ax.texts]
-    assert places == [(column, row) for row in range(10) for column in range(10)]
-    for axis in (ax.xaxis, ax.yaxis):
-        assert [tick.get_text() for tick in axis.get_ticklabels()] == [*"0123456789"]
+    seen = [text for text in ax.texts if text.get_visible()]
+    places = [
+        (column, row) for row in range(10) for column in range(10) if texts[10 * row + column]
+    ]
+    np.testing.assert_allclose(centres(ax, seen), places, atol=0.1)
+    digits = {digit: str(digit) for digit in range(10)}
+    assert tick_labels(ax.xaxis) == tick_labels(ax.yaxis) == digits
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("odpowiedź", "cyfra prawdziwa")
 
 
@@ -209,28 +228,23 @@ def answers_at(lab, codes):
 def test_a_place_has_the_colour_the_digit_and_the_outline_of_its_answer(run, lab, description):
     (ax,) = run.figures[description].axes
     image = ax.images[-1]
-    assert image.get_extent() == [-1, 1, -1, 1] and image.origin == "upper"
-    assert (image.get_cmap(), image.get_clim()) == (lab.COLOURS, (0, 9))
-    assert 0.1 < image.get_alpha() < 0.5, "it hides what lies under it, or nobody sees it"
-    answers = np.asarray(image.get_array())
     middles = np.linspace(-1 + 1 / 300, 1 - 1 / 300, 300)
-    for row in (0, 150, 299):
-        codes = [(x, middles[::-1][row]) for x in middles]
-        np.testing.assert_array_equal(answers[row], answers_at(lab, codes))
-    outlines = [c for c in ax.collections if len(c.get_offsets()) < 2]
-    vertices = np.concatenate([path.vertices for c in outlines for path in c.get_paths()])
-    columns, rows = ((vertices * [1, -1] + 1) * 150 - 0.5).T
-    around = [
-        answers[side_y(rows).astype(int), side_x(columns).astype(int)]
-        for side_y in (np.floor, np.ceil)
-        for side_x in (np.floor, np.ceil)
-    ]
-    assert (np.ptp(around, axis=0) > 0).all(), "an outline lies inside a region"
-    assert len(vertices) > 100
+    answers = answers_at(lab, [(x, y) for y in middles[::-1] for x in middles]).reshape(300, 300)
+    assert_picture(image, to_rgba_array(lab.COLOURS.colors)[answers])
+    assert image.get_extent() == [-1, 1, -1, 1]
+    assert 0.1 < image.get_alpha() < 0.5, "it hides what lies under it, or nobody sees it"
+    outlines = [marks for marks in ax.collections if len(marks.get_offsets()) < 2]
+    vertices = np.concatenate([path.vertices for marks in outlines for path in marks.get_paths()])
+    steps = np.round((vertices * [1, -1] + 1) * 300 - 1)  # half a tile each: column, row
+    below, right = (np.argwhere(np.diff(answers, axis=axis)) for axis in (0, 1))
+    borders = {(2 * column, 2 * row + 1) for row, column in below}
+    borders |= {(2 * column + 1, 2 * row) for row, column in right}
+    assert set(map(tuple, steps)) == borders, "outlines and the regions' borders differ"
     names = [text.get_text() for text in ax.texts]
-    assert names == [str(digit) for digit in answers_at(lab, [t.get_position() for t in ax.texts])]
+    places = [text.get_position() for text in ax.texts]
+    np.testing.assert_allclose(centres(ax, ax.texts), places, atol=0.015)
+    assert names == [str(digit) for digit in answers_at(lab, places)]
     assert set(names) >= {str(digit) for digit in range(10) if np.mean(answers == digit) > 0.05}
-    assert ax.get_xlim() == ax.get_ylim() == (-1, 1)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("$z_1$", "$z_2$")
 
 
@@ -250,22 +264,32 @@ def test_a_digit_stands_where_its_regions_border_is_farthest(lab):
 
 def test_the_atlas_is_what_the_decoder_draws_at_each_place_and_shows_the_way(run, lab):
     (ax,) = run.figures[ATLAS].axes
-    mosaic = ax.images[0]
-    assert mosaic.get_extent() == [-1, 1, -1, 1] and mosaic.origin == "upper"
-    tiles = mosaic.get_array().reshape(20, 28, 20, 28).swapaxes(1, 2)
-    for row, column in [(0, 0), (19, 0), (4, 15)]:
-        code = np.array([[-0.95 + 0.1 * column, 0.95 - 0.1 * row]])
-        drawn = lab.dec.predict_on_batch(code).squeeze()
-        np.testing.assert_allclose(tiles[row, column], drawn, atol=0.01)
+    codes = [(-0.95 + 0.1 * column, 0.95 - 0.1 * row) for row in range(20) for column in range(20)]
+    tiles = lab.dec.predict_on_batch(np.array(codes)).reshape(20, 20, 28, 28)
+    assert_picture(ax.images[0], plt.get_cmap("gray_r")(np.block([list(row) for row in tiles])))
     assert ax.get_title() == "Atlas: zdekodowany kwadrat i odpowiedzi klasyfikatora"
     (way,) = ax.lines
     ends = [lab.codes_test[first_of_each(lab.y_test)[digit]] for digit in (2, 7)]
+    np.testing.assert_allclose(way.get_xydata(), line_between(ends), atol=1e-6)
     np.testing.assert_allclose(way.get_xydata()[way.get_markevery()], ends, atol=1e-6)
 
 
-def test_numbers_at_axes_have_decimal_commas(run):
-    for figure in run.figures.values():
+def tick_labels(axis):
+    """Return the labels that an axis shows, by place."""
+    labels = [label.get_text() for label in axis.get_ticklabels()]
+    low, high = sorted(axis.get_view_interval())
+    places = zip(axis.get_ticklocs(), labels, strict=True)
+    return {place: text for place, text in places if text and low <= place <= high}
+
+
+def test_numbers_at_axes_are_their_places_with_a_decimal_comma(run):
+    for description in run.figures.keys() - set(GRIDS):
+        figure = run.figures[description]
         figure.canvas.draw()
-        ticks = [tick for ax in figure.axes for tick in ax.get_xticklabels() + ax.get_yticklabels()]
-        assert "." not in "".join(tick.get_text() for tick in ticks)
+        for axis in [axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis)]:
+            labels = tick_labels(axis)
+            assert len(labels) > 1 and axis.axes.axison and "." not in "".join(labels.values())
+            if (description, axis.axis_name) != (SIZES, "x"):  # there stand the sizes
+                numbers = [text.replace("−", "-").replace(",", ".") for text in labels.values()]
+                assert list(map(float, numbers)) == pytest.approx(list(labels))
     assert not plt.get_fignums(), "a figure stays open and would be shown twice"

@@ -1,40 +1,34 @@
-"""Are the stored notebook, its text, its export, the README and the pins true?"""
+"""Are the stored notebook, its text, its export, the READMEs and the pins true?"""
 
-import ast
 import base64
 import copy
+import html
 import json
+import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import urllib.parse
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import pytest
-from conftest import NOTEBOOK, ROOT, run_cell
+from conftest import NOTEBOOK, ROOT
 from nbconvert.preprocessors import ExecutePreprocessor
-from refresh import execute, readme_sentence, readme_table
-from regression import SEEDS, numbers, text_of, value
+from refresh import ANSWERS, answers, execute, parameters, readme_sentence, readme_table
+from regression import numbers, stored_seeds, ten_seeds, text_of, value
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TESTS_README = ROOT / "tests" / "README.md"
-TEN = json.loads(SEEDS.read_text(encoding="utf-8"))
+READMES = README + (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 STORED = nbformat.read(NOTEBOOK, as_version=4)
 CODE = [cell for cell in STORED.cells if cell.cell_type == "code"]
 TEXTS = {cell.id: cell.source for cell in STORED.cells if cell.cell_type == "markdown"}
-(PARAMETERS,) = [cell.source for cell in CODE if cell.id == "parameters"]
 PRINTED = {cell.id: text_of(cell.outputs) for cell in CODE}
+FIGURES = [out for cell in CODE for out in cell.outputs if "image/png" in out.get("data", {})]
 FOLDED = ["silence", "helpers", "load-data", "progress", "planes"]
-ANSWER = re.compile(r"<details>.*?</details>", re.S)
-ANSWERS = {
-    (cell_id, index): re.search(r"```python\n(.*?)```", answer, re.S)
-    for cell_id, text in TEXTS.items()
-    for index, answer in enumerate(ANSWER.findall(text))
-}
 
 
 def test_the_outputs_are_of_one_complete_run_on_mnist():
@@ -45,23 +39,26 @@ def test_the_outputs_are_of_one_complete_run_on_mnist():
     text = "".join(PRINTED.values())
     assert not re.search(r"/(root|home|tmp|work|Users)/|[A-Z]:\\|\x1b", text)
     assert PRINTED["load"] == "Dane: MNIST\n"
-    parameters = dict(re.findall(r"^(\w+) = (\S+)", PARAMETERS, re.M))
-    assert PRINTED["training"].startswith("Epoka {0}/{0},".format(parameters["EPOCHS"]))
-    assert {c: ns for c, text in PRINTED.items() if (ns := numbers(text))} == TEN[
-        parameters["SEED"]
-    ]
+
+
+def test_the_stored_numbers_are_those_that_the_seed_printed_with_these_parameters():
+    own, seeds = parameters(STORED), stored_seeds()
+    assert own["SEED"] in seeds, "the outputs are of another seed: run tests/refresh.py"
+    printed = {cell: ns for cell, text in PRINTED.items() if (ns := numbers(text))}
+    assert printed == seeds[own["SEED"]]["printed"]
+    for seed, run in seeds.items():
+        assert run["parameters"] == own | {"SEED": seed}, (
+            "made with other parameters: delete seeds.json, refresh.py --seeds"
+        )
 
 
 def test_ten_seeds_are_stored():
-    assert list(TEN) == [str(seed) for seed in range(10)]
-    shapes = {json.dumps({cell: len(found) for cell, found in run.items()}) for run in TEN.values()}
-    assert len(shapes) == 1, "a seed lacks numbers: delete tests/seeds.json, refresh.py --seeds"
+    assert list(ten_seeds()) == [str(seed) for seed in range(10)]
 
 
 def test_every_figure_is_stored_once(run):
-    outputs = [out for cell in CODE for out in cell.outputs if "image/png" in out.get("data", {})]
-    assert [out.metadata["image/png"]["alt"] for out in outputs] == list(run.figures)
-    assert len({out.data["image/png"] for out in outputs}) == len(outputs)
+    assert [out.metadata["image/png"]["alt"] for out in FIGURES] == list(run.figures)
+    assert len({out.data["image/png"] for out in FIGURES}) == len(FIGURES)
 
 
 def test_folded_cells_have_titles_and_tags_are_few():
@@ -76,83 +73,27 @@ def test_folded_cells_have_titles_and_tags_are_few():
     assert not [cell.id for cell in CODE if "nbval" in cell.source.lower()]
 
 
-def test_links_lead_to_headings():
+def test_links_lead_to_headings_and_files():
     text = "\n".join(TEXTS.values())
     targets = {found.replace(" ", "-") for found in re.findall(r"^#+ (.+)$", text, re.M)}
     links = re.findall(r"\]\(#([^)]+)\)", text)
     assert len(links) > 9 and {urllib.parse.unquote(link) for link in links} <= targets
     task = re.findall(r"\[(\d)\]\(#(\d)\.", text)
     assert task and all(number == target for number, target in task)
+    files = re.findall(r"\]\(([^)#:]+)\)", READMES) + re.findall(r"`(tests/[\w./]+)`", READMES)
+    assert len(files) > 5 and all((ROOT / name).exists() for name in files)
 
 
 def test_every_exercise_has_its_answer():
     exercises = [len(re.findall(r"^> \*\*(?:Sprawdź|Dla zab)", t, re.M)) for t in TEXTS.values()]
     assert exercises == [text.count("<details>") for text in TEXTS.values()]
-    assert sum(exercises) == len(ANSWERS) > 5
-
-
-def is_plain(space, words):
-    _, bias = space["plain_decoder"](2).layers[0].get_weights()
-    return not bias.any() and words[0::3] == ["plain_decoder", "decoder"]
-
-
-def is_sigmoid(space, words):
-    last = space["model"].layers[1].layers[-2]
-    return last.activation.__name__ == "sigmoid" and space["model"].loss == "binary_crossentropy"
-
-
-def is_linear(space, words):
-    layers = [layer for layer in space["linear"].layers if layer.get_weights()]
-    return [(x.units, x.activation.__name__) for x in layers] == [(2, "linear"), (784, "linear")]
-
-
-def is_the_way(space, words):
-    zero, one = [space["codes_test"][space["ten"][digit]] for digit in (0, 1)]
-    return len(space["way"]) == 20 and (space["way"][[0, -1]] == [zero, one]).all()
-
-
-def is_of_two_sizes(space, words):
-    return words[0::2] == ["2", "16"] and space["classifier_size"].input_shape == (None, 16)
-
-
-def is_z_1_on_the_first_slider(space, words):
-    drawn = []
-    space["show_images"] = lambda rows, *texts: drawn.append(rows[0])
-    space["show_code"](0.5, -0.5)
-    code = space["np"].array([[0.5, -0.5]])
-    return (drawn[0] == space["dec"].predict_on_batch(code)).all()
-
-
-# By answer: does it do what its exercise says?
-DOES = {
-    ("loss-text", 0): is_plain,
-    ("loss-text", 1): is_sigmoid,
-    ("linear-exercise", 0): is_linear,
-    ("path-text", 0): is_the_way,
-    ("dimensions-text", 0): is_of_two_sizes,
-    ("sliders", 0): is_z_1_on_the_first_slider,
-}
-
-
-@pytest.mark.parametrize("place", DOES)
-def test_an_answer_does_what_its_exercise_says(run, tmp_path, monkeypatch, place):
-    def train(model, x, y, epochs, **options):
-        run.train(model, x[:1_000], y[:1_000], epochs=1, **options)
-
-    monkeypatch.setattr(run, "figures", dict(run.figures))  # the answer's own are no lab's
-    space = run.space | {"train": train}
-    cell = SimpleNamespace(source=ANSWERS[place][1], id="answer")
-    printed = text_of([{"text": run_cell(cell, space, tmp_path)}])
-    words = [word for word in printed.split() if not re.match(r"Epoka|\d+/", word)]
-    assert DOES[place](space, words)
-
-
-def test_every_answer_with_code_is_tested():
-    assert {place for place, code in ANSWERS.items() if code} == DOES.keys()
+    assert sum(exercises) > 5
 
 
 # By cell of text: the numbers that it takes from the stored run, in its order (cell, index).
 NUMBERS = {
+    "loss-text": [("loss-text-0", 0), ("loss-text-0", 1), ("loss-text-1", 0), ("loss-text-0", 1)],
+    "linear-exercise": [("linear-exercise-0", 0)],
     "local-means-text": [("local-means-errors", 2), ("local-means-errors", 1)],
     "conclusions": [
         *(("errors", 2), ("errors", 1), ("errors", 0), ("classify", 0)),
@@ -161,25 +102,32 @@ NUMBERS = {
     "labelled-text": [*(("labelled-errors", index) for index in (0, 2, 1)), ("errors", 2)],
     "few-text": [("few-errors", 1), ("errors", 0), ("few-errors", 7), ("few-errors", 8)],
     "unseen-text": [("unseen-errors", index) for index in (1, 5, 3, 2)],
-    "dimensions-text": [("dimensions-errors", 0), ("training", 1), ("dimensions-errors", 2)],
+    "dimensions-text": [
+        *(("dimensions-errors", 0), ("training", 1), ("dimensions-errors", 2)),
+        *(("dimensions-text-0", 0), ("dimensions-text-0", 1), ("classify", 0)),
+    ],
 }
 OTHERS = {"decoder-intro": ["0,1"], "confusion-intro": ["0,5%"], "few-intro": ["0,01"]}
 
 
 def test_each_number_in_the_text_is_that_of_the_stored_run():
-    prose = {cell_id: ANSWER.sub("", text) for cell_id, text in TEXTS.items()}
-    prose = {cell_id: re.sub(r"^>.*", "", text, flags=re.M) for cell_id, text in prose.items()}
-    found = {cell_id: ns for cell_id, text in prose.items() if (ns := numbers(text))}
-    stored = {
-        cell_id: [numbers(PRINTED[cell])[index] for cell, index in places]
-        for cell_id, places in NUMBERS.items()
+    prose = {
+        cell: re.sub(r"(?ms)^```.*?^```|^>.*?$", "", text)
+        for cell, text in TEXTS.items()
+        if cell != "scoreboard-text"  # of ten seeds
     }
-    assert found == stored | OTHERS
+    found = {cell: ns for cell, text in prose.items() if (ns := numbers(text))}
+    printed = PRINTED | json.loads(ANSWERS.read_text(encoding="utf-8"))
+    assert found == OTHERS | {
+        cell: [numbers(printed[source])[index] for source, index in places]
+        for cell, places in NUMBERS.items()
+    }
 
 
 def test_what_the_text_and_the_readme_say_of_ten_seeds():
+    ten = ten_seeds()
     errors, shares = [
-        [value(run[cell][index]) for run in TEN.values()]
+        [value(run[cell][index]) for run in ten.values()]
         for cell, index in [("errors", 2), ("classify", 0)]
     ]
     sentence = (
@@ -187,7 +135,7 @@ def test_what_the_text_and_the_readme_say_of_ten_seeds():
         f"od {min(shares):.1f}% do {max(shares):.1f}%".replace(".", ",")
     )
     assert sentence in TEXTS["scoreboard-text"]
-    assert readme_sentence(TEN) in README
+    assert readme_sentence(ten) in README
 
 
 def test_the_readmes_table_and_picture_are_the_notebooks():
@@ -213,27 +161,53 @@ def test_other_data_than_mnist_are_not_stored(monkeypatch):
         execute(notebook)
 
 
+def test_names_in_the_text_are_those_of_the_code():
+    """Inline code in the notebook's text, and the variables that the READMEs name."""
+    code = "\n".join(cell.source for cell in CODE) + "\n".join(answers(STORED).values())
+    text = re.sub(r"(?ms)^```.*?^```", "", "\n".join(TEXTS.values()))
+    named = re.findall(r"`([^`]+)`", text) + re.findall(r"\b[A-Z]+_[A-Z_]+\b", READMES)
+    names = {name for piece in named for name in re.findall(r"[A-Za-z_]\w+", piece)}
+    assert len(names) > 20 and names - set(re.findall(r"\w+", code)) <= {"None"}
+
+
 def commands():
     """Return the commands of both READMEs, in blocks and inline, each a list of words."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", TESTS_README)]
-    text = "\n".join(texts).replace("\\", "/").replace("/Scripts/", "/bin/")
+    text = READMES.replace("\\", "/").replace("/Scripts/", "/bin/")
     blocks = re.findall(r"```(?:sh|powershell)\n(.*?)\n```", text, re.S)
     blocks += re.findall(r"(?<!`)`(\.venv/[^`]+)`", text)
     lines = [line for block in blocks for line in re.split(r" && | \| |\n", block)]
     return [shlex.split(line) for line in lines]
 
 
-def test_the_readmes_commands_name_programs_files_and_parameters_that_exist():
+def start_of(words):
+    """Return the words that choose what a program does: a module, a script or a command."""
+    if words[:1] == ["-m"]:
+        return words[:2]
+    return words[:1] if re.fullmatch(r"[a-z]+|[\w/]+\.py", words[0]) else []
+
+
+def test_the_readmes_commands_name_what_exists():
+    """Programs, what they are told to do, options, files and the notebook's parameters."""
+    helps, written = {}, []
     for program, *words in commands():
-        if program.startswith(".venv/") and not program.endswith("/uv"):
-            assert (Path(sys.executable).parent / Path(program).name).exists(), program
         files = [word for word in words if re.fullmatch(r"[\w./-]+\.(ipynb|py|txt)", word)]
         if program.endswith("papermill"):
-            assert files.pop() == "lab7.ipynb"  # written for the page
-        assert all((ROOT / name).exists() or name == "lab7.ipynb" for name in files), files
+            written.append(files.pop())
+        assert all((ROOT / name).exists() or name in written for name in files), files
         for option, name in zip(words, words[1:]):
-            assert option != "-p" or f"{name} = " in PARAMETERS, f"no parameter {name}"
-    assert len(commands()) > 15
+            assert option != "-p" or name in parameters(STORED), f"no parameter {name}"
+        if program in ("grep", ".venv/bin/uv"):
+            continue
+        start = start_of(words)
+        own = "python" if program in ("py", "python3") else Path(program).name
+        file = shutil.which(own, path=Path(sys.executable).parent)
+        if (own, *start) not in helps:
+            shown = subprocess.run([file, *start, "--help"], cwd=ROOT, capture_output=True)
+            assert shown.returncode == 0, [program, *words]
+            helps[own, *start] = shown.stdout.decode()
+        for option in [word for word in words[len(start) :] if word.startswith("-")]:
+            assert re.search(rf"(?<![\w-]){option}\b", helps[own, *start]), [program, *words]
+    assert len(helps) > 8
 
 
 def test_the_documented_command_collects_every_cell_and_every_test_file():
@@ -246,16 +220,26 @@ def test_the_documented_command_collects_every_cell_and_every_test_file():
     assert {line.partition("::")[0] for line in lines if line.startswith("tests/")} == files
 
 
+@pytest.mark.parametrize("step", ["-m venv", "install", "format --check", "check .", "-m pytest"])
+def test_each_step_of_ci_can_fail_it(tmp_path, step):
+    """With programs in the place of the true ones that do nothing, and fail at one step."""
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    programs = tmp_path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python3", "python", "pip", "ruff"):
+        (programs / name).write_text('#!/bin/sh\ncase "$*" in "$STEP"*) exit 9;; esac\n')
+        (programs / name).chmod(0o755)
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    for failing, code in [(step, 9), ("nothing", 0)]:
+        environment = os.environ | {"PATH": path, "STEP": failing}
+        assert subprocess.run(["bash", tmp_path / ".ci/run"], env=environment).returncode == code
+
+
 def test_pins_cover_the_imports_and_the_readmes_programs():
-    sources = [cell.source for cell in CODE] + [code[1] for code in ANSWERS.values() if code]
+    sources = [*(cell.source for cell in CODE), *answers(STORED).values()]
     sources += [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     modules = {"papermill", "jupyterlab", "nbconvert", "ruff"}  # run by name
-    for source in sources:
-        for node in ast.walk(ast.parse(source.replace("%matplotlib inline", ""))):
-            if isinstance(node, ast.Import):
-                modules |= {alias.name.split(".")[0] for alias in node.names}
-            if isinstance(node, ast.ImportFrom):
-                modules.add(node.module.split(".")[0])
+    modules |= set(re.findall(r"^ *(?:import|from) (\w+)", "\n".join(sources), re.M))
     packages = packages_distributions()
     own = {path.stem for path in (ROOT / "tests").glob("*.py")} | {"tests"}
     needed = {packages[name][0].lower() for name in modules - own - sys.stdlib_module_names}
@@ -268,24 +252,45 @@ def test_pins_cover_the_imports_and_the_readmes_programs():
     assert not loose, f"without a version: {loose}"
 
 
-def test_the_exported_page_keeps_what_readers_need(tmp_path):
-    """Alternative texts, folded cells, the language; the style for phones and paper."""
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The page that the documented command writes."""
+    folder = tmp_path_factory.mktemp("page")
     (command,) = [words for words in commands() if "--config" in words]
-    options = ["--output-dir", tmp_path, NOTEBOOK.name]
+    options = ["--output-dir", folder, NOTEBOOK.name]
     subprocess.run([sys.executable, "-m", *command[1:-1], *options], cwd=ROOT, check=True)
-    page = (tmp_path / NOTEBOOK.with_suffix(".html").name).read_text(encoding="utf-8")
+    return (folder / NOTEBOOK.with_suffix(".html").name).read_text(encoding="utf-8")
+
+
+def text_in(page):
+    return html.unescape(re.sub(r"<[^>]+>", "", page))
+
+
+def test_the_page_keeps_alternative_texts_code_and_language(page):
     assert '<html lang="pl">' in page
-    outputs = [out for cell in CODE for out in cell.outputs if "image/png" in out.get("data", {})]
-    for alt in [out.metadata["image/png"]["alt"] for out in outputs]:
+    for alt in [out.metadata["image/png"]["alt"] for out in FIGURES]:
         assert page.count(f'alt="{alt}"') == 1
-    titles = [cell.source.split("\n")[0] for cell in CODE if cell.id in FOLDED]
-    for title in titles:
-        head = f"<details><summary>{title.removeprefix('# @title ')}</summary>"
-        folded = page.partition(head)[2].partition("</details>")[0]
-        assert folded.count("<span") > 20, f"{title} is missing or empty on the page"
-    answers = re.findall(r"<summary>Odpowiedź</summary>(.*?)</details>", page, re.S)
-    assert len(answers) == len(ANSWERS), "an answer stands open on the page"
-    with_code = [answer for answer in answers if 'class="highlight"' in answer]
-    assert len(with_code) == len(DOES), "the code of an answer stands open on the page"
+    text = text_in(page)
+    assert not [cell.id for cell in CODE if cell.source not in text], "lost on the page"
+
+
+def test_folded_cells_and_answers_are_closed_on_the_page(page):
+    closed = re.findall(r"<details><summary>(.*?)</summary>(.*?)</details>", page, re.S)
+    for cell in [cell for cell in CODE if cell.id in FOLDED]:
+        title = cell.source.split("\n")[0].removeprefix("# @title ")
+        (code,) = [inside for summary, inside in closed if summary == title]
+        assert cell.source in text_in(code), f"{title} is not whole"
+    inside = [text_in(inside) for summary, inside in closed if summary == "Odpowiedź"]
+    assert len(inside) == "".join(TEXTS.values()).count("<details>")
+    for code in answers(STORED).values():
+        assert any(code.strip() in text for text in inside), f"stands open: {code}"
+
+
+def test_the_pages_style_is_for_phones_and_paper_too(page):
     style = (ROOT / "tests" / "export" / "style.css").read_text(encoding="utf-8")
-    assert style in page and "@media print" in style and "max-width: 760px" in style
+    assert style in page and style.count("{") == style.count("}")
+    media = dict(re.findall(r"^@media (.*?) {(.*?)^}", style, re.M | re.S))
+    assert list(media) == ["only screen and (max-width: 760px)", "print"]
+    assert all(rules.count("{") > 3 for rules in media.values())
+    for name in set(re.findall(r"\.([a-z][\w-]+)", style)):
+        assert f"{name} " in page or f'{name}"' in page, f"nothing on the page is a {name}"

@@ -7,29 +7,54 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 from conftest import Interrupted, run_cell, run_cells
+from regression import numbers, value
 
 
-def layers_of(model):
+def assert_layers(model, layers):
+    """Require a model's layers, each with all its settings, whatever their names."""
+    assert [type(layer) for layer in model.layers] == [type(layer) for layer in layers]
+    for layer, right in zip(model.layers, layers, strict=True):
+        assert layer.get_config() | {"name": ""} == right.get_config() | {"name": ""}
+        assert all(weight.dtype == "float32" for weight in layer.weights)
+
+
+def encoder_layers(lab, n):
+    dense = lab.keras.layers.Dense
+    return [lab.keras.layers.Flatten(), dense(200, "relu"), dense(200, "relu"), dense(n, "tanh")]
+
+
+def decoder_layers(lab):
+    """Weights start as the text says: folds spread over the square, pixels above zero."""
+    layers, initializers = lab.keras.layers, lab.keras.initializers
+    folds = {"kernel_initializer": "he_normal"}
+    folds["bias_initializer"] = initializers.RandomUniform(-1, 1)
     return [
-        (layer.units, layer.activation.__name__) for layer in model.layers if layer.get_weights()
+        layers.Dense(200, "relu", **folds),
+        layers.Dense(200, "relu"),
+        layers.Dense(784, "relu", bias_initializer=initializers.Constant(0.1)),
+        layers.Reshape((28, 28, 1)),
     ]
 
 
 def test_encoder_and_decoder_are_those_of_the_task(lab):
-    assert layers_of(lab.encoder(3)) == [(200, "relu"), (200, "relu"), (3, "tanh")]
-    assert layers_of(lab.decoder(3)) == [(200, "relu"), (200, "relu"), (784, "relu")]
-    assert lab.encoder(3).input_shape == lab.decoder(3).output_shape == (None, 28, 28, 1)
-    assert lab.ae_model.layers == [lab.enc, lab.dec] and lab.n == 2
-    assert layers_of(lab.digit_classifier(5)) == [(128, "relu"), (128, "relu"), (10, "softmax")]
+    sizes = {size: model.layers for size, model in lab.autoencoders.items()}
+    assert sizes.keys() == {2, 4, 8, 16}
+    pairs = [(2, lab.ae_model.layers), (2, lab.ae_low.layers), *sizes.items()]
+    pairs += [(2, model.layers) for model in lab.networks.values()]
+    pairs += [(2, [lab.enc_labelled, decoder]) for decoder in lab.decoders.values()]
+    for size, (enc, dec) in pairs:
+        assert_layers(enc, encoder_layers(lab, size))
+        assert_layers(dec, decoder_layers(lab))
+        assert (enc.input_shape, dec.input_shape) == ((None, 28, 28, 1), (None, size))
+    assert lab.ae_model.layers == [lab.enc, lab.dec]
 
 
-def test_the_decoder_starts_as_the_text_says(lab):
-    """Folds spread over the square, pixels above zero."""
-    hidden, _, pixels, _ = lab.decoder(2).layers
-    kernel, bias = hidden.get_weights()
-    assert np.std(kernel) == pytest.approx(1, abs=0.15)  # he_normal for two inputs
-    assert bias.min() < -0.8 and bias.max() > 0.8
-    np.testing.assert_allclose(pixels.get_weights()[1], 0.1, atol=1e-6)
+def test_classifiers_are_alike(lab):
+    dense = lab.keras.layers.Dense
+    models = [lab.classifier, lab.pca_classifier, lab.pixel_classifier, lab.classifier_labelled]
+    for model in models:
+        assert_layers(model, [dense(128, "relu"), dense(128, "relu"), dense(10, "softmax")])
+    assert [model.input_shape[1] for model in models] == [2, 2, 784, 2]
 
 
 def test_each_training_gets_its_images_and_its_targets(run, lab):
@@ -65,27 +90,19 @@ def test_each_training_gets_its_images_and_its_targets(run, lab):
     assert all(images is lab.x_valid for images in main["validation_data"])
 
 
-@pytest.mark.parametrize(
-    "name, side",
-    [
-        ("classifiers", slice(1, 4)),
-        ("decoders", slice(5, 7)),
-        ("autoencoders of the appendix", slice(7, 14)),
-    ],
-)
-def test_networks_that_are_compared_have_one_budget(run, name, side):
-    budgets = {
-        (len(x), options["epochs"], options.get("learning_rate"))
-        for _, x, _, options in run.trainings[side]
-    }
-    assert len(budgets) == 1, name
+def test_networks_that_are_compared_have_one_budget(notebook, run, lab):
+    def budgets(trainings):
+        return {
+            (len(x), options["epochs"], options.get("learning_rate"))
+            for _, x, _, options in trainings
+        }
 
-
-def test_the_networks_of_all_digits_are_one(lab):
+    (intro,) = [cell.source for cell in notebook.cells if cell.id == "few-intro"]
+    (rate,) = numbers(intro)
+    assert budgets(run.trainings[1:4]) == {(len(lab.x_train), 20, None)}, "classifiers"
+    assert budgets(run.trainings[4:7]) == {(len(lab.x_train), 5, None)}, "with and without labels"
+    assert budgets(run.trainings[7:]) == {(10_000, 25, value(rate))}, "the appendix's autoencoders"
     assert lab.ae_all is lab.networks[10_000] is lab.autoencoders[2]
-    assert [model.output_shape[1] for model in lab.ae_low.layers[:1]] == [2]
-    sizes = {size: model.layers[0].output_shape[1] for size, model in lab.autoencoders.items()}
-    assert sizes == {2: 2, 4: 4, 8: 8, 16: 16}
 
 
 def test_codes_and_images_are_those_of_the_trained_networks(lab):
@@ -109,24 +126,30 @@ def test_codes_and_images_are_those_of_the_trained_networks(lab):
     np.testing.assert_array_equal(lab.random_codes, expected)
 
 
-@pytest.mark.parametrize(
-    "batch_size, peak, own", [(250, 0.003, None), (60, 0.02, None), (60, 0.02, 0.5)]
-)
-def test_train_obeys_its_parameters(run, lab, code, tmp_path, batch_size, peak, own):
-    space = run.space | {"BATCH_SIZE": 1, "LEARNING_RATE": 9.0}
+@pytest.mark.parametrize("batch_size, own", [(250, None), (60, 0.5)])
+def test_train_obeys_its_parameters(run, lab, code, tmp_path, batch_size, own):
+    space = dict(run.space)
     run_cell(code["train"], space, tmp_path)
-    space.update(BATCH_SIZE=batch_size, LEARNING_RATE=peak)
-    model = MagicMock()
-    space["train"](model, np.zeros(600), np.zeros(600), 20, "mse", learning_rate=own, verbose=0)
-    optimizer = model.compile.call_args.kwargs["optimizer"]
-    assert isinstance(optimizer, lab.keras.optimizers.Adam)
-    options = model.fit.call_args.kwargs
-    assert (options["batch_size"], options["epochs"], options["verbose"]) == (batch_size, 20, 0)
-    steps = 20 * math.ceil(600 / batch_size)
-    schedule = lab.keras.optimizers.schedules.deserialize(optimizer.get_config()["learning_rate"])
+    space.update(BATCH_SIZE=batch_size, LEARNING_RATE=0.02)
+    model, x, y = MagicMock(), np.zeros(600), np.zeros(600)
+    space["train"](model, x, y, 20, "mse", learning_rate=own, verbose=0)
+    (given_x, given_y), options = model.fit.call_args
+    assert given_x is x and given_y is y
+    (progress,) = options.pop("callbacks")
+    assert type(progress) is lab.Progress
+    assert options == {"batch_size": batch_size, "epochs": 20, "verbose": 0}
+    compiled = model.compile.call_args.kwargs
+    optimizer = compiled.pop("optimizer")
+    assert compiled == {"loss": "mse", "steps_per_execution": 20}
+    schedules = lab.keras.optimizers.schedules
+    schedule = schedules.deserialize(optimizer.get_config()["learning_rate"])
+    adam = lab.keras.optimizers.Adam(schedule, name=optimizer.name)
+    assert type(optimizer) is type(adam) and optimizer.get_config() == adam.get_config()
+    steps, peak = 20 * math.ceil(600 / batch_size), own or 0.02
     rates = [float(schedule(step)) for step in range(steps + 1)]
-    assert rates[0] == 0 and rates[-1] == pytest.approx(0, abs=1e-9)
-    assert max(rates) == rates[steps // 10] == pytest.approx(own or peak)
+    rise = np.linspace(0, peak, steps // 10, endpoint=False)
+    fall = peak * (1 + np.cos(np.linspace(0, np.pi, steps + 1 - len(rise)))) / 2
+    np.testing.assert_allclose(rates, [*rise, *fall], atol=1e-6)
 
 
 def test_the_seed_and_nothing_else_decides_where_a_network_starts(run, code, tmp_path):
