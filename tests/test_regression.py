@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import nbformat
 import pytest
 from conftest import ROOT
-from nbclient import NotebookClient
 from nbformat import v4
+from refresh import execute
 from regression import assert_size_of_numbers, bounds, numbers, text_of
 
 PICTURE = """\
@@ -51,7 +51,7 @@ def verdicts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("holes")
     cells = [v4.new_code_cell(source, id=cell_id) for cell_id, (source, _, _) in CELLS.items()]
     cells[0].metadata["tags"] = ["nbval-ignore-output"]
-    NotebookClient(v4.new_notebook(cells=cells)).execute()
+    execute(v4.new_notebook(cells=cells))
     for cell in cells:
         _, (old, new), _ = CELLS[cell.id]
         assert old in cell.source
