@@ -117,6 +117,7 @@ def test_codes_and_images_are_those_of_the_trained_networks(lab):
     assert_near(lab.random_images, lab.dec.predict_on_batch(lab.random_codes))
     assert_near(lab.from_low, lab.ae_low.predict_on_batch(lab.x_test))
     assert_near(lab.from_all, lab.ae_all.predict_on_batch(lab.x_test))
+    assert_near(lab.pca.mean_, lab.x_train.reshape(-1, 784).mean(axis=0))
     assert_near(lab.pca_codes_test, lab.pca.transform(flat_test))
     decoded = lab.pca.inverse_transform(lab.pca_codes_test).reshape(lab.x_test.shape)
     assert_near(lab.pca_reconstructions, decoded)
