@@ -71,10 +71,15 @@ def readme_table(scoreboard):
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ["---"] * len(head), *rows])
 
 
+def errors_and_accuracies(seeds):
+    """Return of each seed the autoencoder's error, and the percentage that its codes give."""
+    runs = seeds.values()
+    return [[value(run[cell][i]) for run in runs] for cell, i in [("errors", 2), ("classify", 0)]]
+
+
 def readme_sentence(seeds):
     """Return what ten seeds gave, on the mean and from the least to the greatest."""
-    errors = [value(by_cell["errors"][2]) for by_cell in seeds.values()]
-    shares = [value(by_cell["classify"][0]) for by_cell in seeds.values()]
+    errors, shares = errors_and_accuracies(seeds)
     text = (
         f"Dziesięć ziaren (0–9) dało MSE od {min(errors):.4f} do {max(errors):.4f}, średnio "
         f"{statistics.mean(errors):.4f}, i dokładność od {min(shares):.1f}% do "

@@ -18,14 +18,23 @@ import nbformat
 import pytest
 from conftest import NOTEBOOK, ROOT
 from nbconvert.preprocessors import ExecutePreprocessor
-from refresh import ANSWERS, answers, execute, parameters, readme_sentence, readme_table
-from regression import numbers, stored_seeds, ten_seeds, text_of, value
+from refresh import (
+    ANSWERS,
+    answers,
+    errors_and_accuracies,
+    execute,
+    parameters,
+    readme_sentence,
+    readme_table,
+)
+from regression import numbers, stored_seeds, ten_seeds, text_of
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 READMES = README + (ROOT / "tests" / "README.md").read_text(encoding="utf-8")
 STORED = nbformat.read(NOTEBOOK, as_version=4)
 CODE = [cell for cell in STORED.cells if cell.cell_type == "code"]
 TEXTS = {cell.id: cell.source for cell in STORED.cells if cell.cell_type == "markdown"}
+PROSE = {cell: re.sub(r"(?ms)^```.*?^```", "", text) for cell, text in TEXTS.items()}
 PRINTED = {cell.id: text_of(cell.outputs) for cell in CODE}
 FIGURES = [out for cell in CODE for out in cell.outputs if "image/png" in out.get("data", {})]
 FOLDED = ["silence", "helpers", "load-data", "progress", "planes"]
@@ -109,11 +118,8 @@ OTHERS = {"decoder-intro": ["0,1"], "confusion-intro": ["0,5%"], "few-intro": ["
 
 
 def test_each_number_in_the_text_is_that_of_the_stored_run():
-    prose = {
-        cell: re.sub(r"(?ms)^```.*?^```|^>.*?$", "", text)
-        for cell, text in TEXTS.items()
-        if cell != "scoreboard-text"  # of ten seeds
-    }
+    prose = {cell: re.sub(r"(?m)^>.*$", "", text) for cell, text in PROSE.items()}
+    del prose["scoreboard-text"]  # of ten seeds
     found = {cell: ns for cell, text in prose.items() if (ns := numbers(text))}
     printed = PRINTED | json.loads(ANSWERS.read_text(encoding="utf-8"))
     assert found == OTHERS | {
@@ -123,17 +129,13 @@ def test_each_number_in_the_text_is_that_of_the_stored_run():
 
 
 def test_what_the_text_and_the_readme_say_of_ten_seeds():
-    ten = ten_seeds()
-    errors, shares = [
-        [value(run[cell][index]) for run in ten.values()]
-        for cell, index in [("errors", 2), ("classify", 0)]
-    ]
+    errors, shares = errors_and_accuracies(ten_seeds())
     sentence = (
         f"MSE wynosi od {min(errors):.4f} do {max(errors):.4f}, a dokładność klasyfikatora "
         f"od {min(shares):.1f}% do {max(shares):.1f}%".replace(".", ",")
     )
     assert sentence in TEXTS["scoreboard-text"]
-    assert readme_sentence(ten) in README
+    assert readme_sentence(ten_seeds()) in README
 
 
 def test_the_readmes_table_and_picture_are_the_notebooks():
@@ -162,8 +164,8 @@ def test_other_data_than_mnist_are_not_stored(monkeypatch):
 def test_names_in_the_text_are_those_of_the_code():
     """Inline code in the notebook's text, and the variables that the READMEs name."""
     code = "\n".join(cell.source for cell in CODE) + "\n".join(answers(STORED).values())
-    text = re.sub(r"(?ms)^```.*?^```", "", "\n".join(TEXTS.values()))
-    named = re.findall(r"`([^`]+)`", text) + re.findall(r"\b[A-Z]+_[A-Z_]+\b", READMES)
+    named = re.findall(r"`([^`]+)`", "\n".join(PROSE.values()))
+    named += re.findall(r"\b[A-Z]+_[A-Z_]+\b", READMES)
     names = {name for piece in named for name in re.findall(r"[A-Za-z_]\w+", piece)}
     assert len(names) > 20 and names - set(re.findall(r"\w+", code)) <= {"None"}
 
